@@ -1,0 +1,1 @@
+//! Layer tar apply and diff: whiteouts, xattrs, sparse files, compression.

@@ -1,0 +1,1 @@
+//! The domain: containers, execs, images, networks, events; a typed async API.

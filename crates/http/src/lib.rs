@@ -1,0 +1,1 @@
+//! The Docker REST edge: route, engine call, JSON; hijack and streams.

@@ -1,0 +1,1 @@
+//! Networks, endpoints, address management, drivers, port maps.

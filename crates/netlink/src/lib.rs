@@ -1,0 +1,1 @@
+//! rtnetlink and nftables sockets: typed messages, batches, transactions.

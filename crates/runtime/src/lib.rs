@@ -1,0 +1,1 @@
+//! OCI spec to Plan (pure) and Plan to process (system calls only).

@@ -1,0 +1,1 @@
+//! OCI documents, digests, image references, platforms, capability and syscall tables: pure data.

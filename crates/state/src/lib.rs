@@ -1,0 +1,1 @@
+//! Durable rows with transactions and migrations over SQLite.

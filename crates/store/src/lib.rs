@@ -1,0 +1,1 @@
+//! Blobs, layers, snapshots, images and tags, with one garbage collector.

@@ -1,0 +1,1 @@
+//! Typed safe Linux calls that no other crate offers; the only crate with unsafe code.

@@ -1,0 +1,1 @@
+//! Go text/template as docker's --format needs it.

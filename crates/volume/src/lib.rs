@@ -1,0 +1,1 @@
+//! Local volumes: create, copy-up, reference counts.

@@ -1,0 +1,3 @@
+//! The `wharf-oci` executable.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `wharf-shim` executable.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `wharf` executable.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `wharfd` executable.
+
+fn main() {}
