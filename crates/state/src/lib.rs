@@ -1,1 +1,169 @@
 //! Durable rows with transactions and migrations over SQLite.
+//!
+//! A [`Db`] is one file in WAL mode with `synchronous=FULL`: what [`Db::write`] has returned survives a power cut.
+//! It knows tables of documents (`key TEXT PRIMARY KEY, doc BLOB`) and nothing about what a row means.
+//!
+//! ```text
+//!   caller ─┐                      ┌─ SAVEPOINT, closure, RELEASE ─┐
+//!   caller ─┼─► queue ─► writer ──►┼─ SAVEPOINT, closure, RELEASE ─┼─► one COMMIT (one fsync) ─► answers
+//!   caller ─┘   (one thread)       └─ SAVEPOINT, closure, RELEASE ─┘
+//!   readers ───────────────────────► own connection, never waits for the writer (WAL)
+//! ```
+//!
+//! Everything that is queued while a commit runs shares the next one: parallel callers do not pay one fsync each.
+//!
+//! On disk: an ordinary SQLite database. Migrations are counted in the table `migrations(owner, version)`, per owner, so that
+//! several crates keep their own tables in one file.
+
+mod error;
+mod transaction;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rusqlite::{Connection, OpenFlags};
+
+pub use error::Error;
+pub use transaction::{Table, Transaction};
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The schema history of one owner (a crate): step `n` (counted from 1) is applied exactly once, in order, each in a transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrations {
+    /// Who owns these tables; never changes.
+    pub owner: &'static str,
+    /// SQL of each step; append only.
+    pub steps: &'static [&'static str],
+}
+
+/// Kibibytes of page cache per connection: the data is small and the engine has to be small when idle.
+const CACHE_KIB: i32 = 256;
+
+/// One open database; clones share it. The last clone to go closes it after the queue has been written.
+#[derive(Clone)]
+pub struct Db {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    // first: dropping it drains the queue and joins the thread while the reader is still there
+    writer: writer::Writer,
+    reader: Mutex<Connection>,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Db")
+    }
+}
+
+impl Db {
+    /// Opens or creates the file, then applies what is missing of each owner's migrations.
+    pub fn open(path: &Path, migrations: &[Migrations]) -> Result<Db> {
+        let mut connection = connect(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        for set in migrations {
+            migrate(&mut connection, set)?;
+        }
+        let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        Ok(Db {
+            shared: Arc::new(Shared {
+                writer: writer::Writer::start(connection)?,
+                reader: Mutex::new(reader),
+            }),
+        })
+    }
+
+    /// Applies an owner's migrations to an open database (for a crate that joins later).
+    pub fn migrate(&self, set: Migrations) -> Result<()> {
+        self.write(move |tx| transaction::migrate(tx, &set))
+    }
+
+    /// Runs `f` on the writer thread and returns when its effects are on the disk. An `Err` from `f` undoes what `f` did and nothing else.
+    ///
+    /// Blocks the calling thread; from async code use [`Db::submit`].
+    pub fn write<T, E>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.submit(f, move |result| {
+            // the receiver waits below; it cannot be gone
+            let _ = sender.send(result);
+        });
+        receiver
+            .recv()
+            .unwrap_or_else(|_| Err(E::from(Error::Closed)))
+    }
+
+    /// Queues `f` and returns at once; `done` is called on the writer thread after the commit (or the failure). It must not block.
+    pub fn submit<T, E>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.shared.writer.submit(f, done);
+    }
+
+    /// Runs `f` on a consistent view of what has been committed.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = self.reader();
+        // a deferred transaction: its first read fixes the view
+        let tx = connection
+            .unchecked_transaction()
+            .map_err(|e| E::from(Error::from(e)))?;
+        f(&Transaction::new(&tx))
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        // a panic in a closure of a reader leaves nothing half done: the connection is still good
+        self.shared.reader.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let open = |source| Error::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let connection =
+        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(open)?;
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .map_err(open)?;
+    connection
+        .pragma_update(None, "synchronous", "FULL")
+        .map_err(open)?;
+    connection
+        .pragma_update(None, "foreign_keys", "ON")
+        .map_err(open)?;
+    connection
+        .pragma_update(None, "cache_size", -CACHE_KIB)
+        .map_err(open)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, set: &Migrations) -> Result<()> {
+    let tx = connection.transaction()?;
+    transaction::migrate(&Transaction::new(&tx), set)?;
+    Ok(tx.commit()?)
+}
+
+#[cfg(test)]
+mod tests;

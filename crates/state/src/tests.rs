@@ -1,0 +1,106 @@
+//! Tests of the database against real files.
+
+use super::*;
+
+const T: Table = Table("things");
+const V1: Migrations = Migrations {
+    owner: "test",
+    steps: &["CREATE TABLE things (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID"],
+};
+
+fn open() -> (tempfile::TempDir, Db) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let db = Db::open(&dir.path().join("state.db"), &[V1]).expect("a database");
+    (dir, db)
+}
+
+fn keys(db: &Db) -> Vec<String> {
+    let mut keys = Vec::new();
+    db.read(|tx| {
+        tx.scan(T, |key, _| {
+            keys.push(key.to_owned());
+            Ok::<_, Error>(())
+        })
+    })
+    .expect("a scan");
+    keys
+}
+
+#[test]
+fn what_was_written_is_there_after_reopening() {
+    let (dir, db) = open();
+    db.write(|tx| tx.put(T, "a", b"1")).expect("put");
+    drop(db);
+    let db = Db::open(&dir.path().join("state.db"), &[V1]).expect("reopen");
+    assert_eq!(
+        db.read(|tx| tx.get(T, "a")).expect("get").as_deref(),
+        Some(&b"1"[..])
+    );
+}
+
+#[test]
+fn an_error_undoes_only_its_own_closure() {
+    let (_dir, db) = open();
+    db.write(|tx| tx.put(T, "kept", b"")).expect("put");
+    let failed: Result<()> = db.write(|tx| {
+        tx.put(T, "lost", b"")?;
+        Err(Error::Closed)
+    });
+    assert!(matches!(failed, Err(Error::Closed)));
+    assert_eq!(keys(&db), ["kept"]);
+}
+
+#[test]
+fn insert_refuses_a_taken_key() {
+    let (_dir, db) = open();
+    assert!(db.write(|tx| tx.insert(T, "a", b"1")).expect("insert"));
+    assert!(!db.write(|tx| tx.insert(T, "a", b"2")).expect("insert"));
+    assert!(db.write(|tx| tx.delete(T, "a")).expect("delete"));
+    assert!(!db.write(|tx| tx.delete(T, "a")).expect("delete"));
+}
+
+#[test]
+fn parallel_writers_all_arrive() {
+    let (_dir, db) = open();
+    std::thread::scope(|scope| {
+        for i in 0..8 {
+            let db = &db;
+            scope.spawn(move || {
+                (0..50).for_each(|j| {
+                    db.write(move |tx| tx.put(T, &format!("{i}-{j:02}"), b""))
+                        .expect("put")
+                })
+            });
+        }
+    });
+    assert_eq!(keys(&db).len(), 400);
+}
+
+#[test]
+fn migrations_run_once_and_a_newer_file_is_refused() {
+    let (dir, db) = open();
+    const V2: Migrations = Migrations {
+        owner: "test",
+        steps: &[V1.steps[0], "CREATE TABLE more (x)"],
+    };
+    drop(db);
+    let path = dir.path().join("state.db");
+    drop(Db::open(&path, &[V2]).expect("upgrade"));
+    drop(Db::open(&path, &[V2]).expect("same again"));
+    assert!(matches!(
+        Db::open(&path, &[V1]),
+        Err(Error::Newer {
+            found: 2,
+            known: 1,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_an_open_error() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("state.db");
+    std::fs::write(&path, vec![b'x'; 8192]).expect("write");
+    assert!(matches!(Db::open(&path, &[V1]), Err(Error::Open { .. })));
+}
