@@ -17,8 +17,8 @@ fn a_host_is_a_machine_of_its_own() {
 #[test]
 fn the_outside_world_answers() {
     let host = Host::bare();
-    host.run("ping", &["-c", "1", "-W", "2", "203.0.113.1"]).ok();
-    host.run_outside("ping", &["-c", "1", "-W", "2", "203.0.113.2"]).ok();
+    host.run("busybox", &["ping", "-c", "1", "-W", "2", "203.0.113.1"]).ok();
+    host.run_outside("busybox", &["ping", "-c", "1", "-W", "2", "203.0.113.2"]).ok();
 }
 
 #[test]
