@@ -1,0 +1,114 @@
+//! What the daemon decides once, at start.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Settings of an engine. Paths are absolute.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What survives a reboot; `/var/lib/wharf`.
+    pub data_root: PathBuf,
+    /// What does not; `/run/wharf`.
+    pub exec_root: PathBuf,
+    /// Where the control groups are mounted; `/sys/fs/cgroup`.
+    pub cgroup_root: PathBuf,
+    /// Parent control group of containers that name none; `/docker`.
+    pub cgroup_parent: String,
+    /// The keeper's executable (`wharf-shim`).
+    pub shim: PathBuf,
+    /// `overlay2`, `vfs` …; `None` chooses.
+    pub storage_driver: Option<String>,
+    /// Log driver of containers that name none; `json-file`.
+    pub log_driver: String,
+    /// Its options.
+    pub log_opts: BTreeMap<String, String>,
+    /// Name of the default bridge; `docker0`, or `none`.
+    pub bridge: String,
+    /// `--bip`: the bridge's own address, CIDR.
+    pub bip: Option<String>,
+    /// `--mtu` of the default bridge; `None` is 1500.
+    pub mtu: Option<u32>,
+    /// Masquerading and forwarding rules (`--iptables`, `--ip-masq`).
+    pub firewall: bool,
+    /// `--dns`, `--dns-search`, `--dns-opt`.
+    pub dns: Dns,
+    /// `--default-ulimit`: name to (soft, hard).
+    pub default_ulimits: BTreeMap<String, (i64, i64)>,
+    /// `--default-shm-size` in bytes.
+    pub default_shm_size: u64,
+    /// `--init`: run an init in containers that do not say.
+    pub init: bool,
+    /// `--seccomp-profile`: JSON of a profile instead of the built-in one; `unconfined` for none.
+    pub seccomp_profile: Option<String>,
+    /// `--no-new-privileges`.
+    pub no_new_privileges: bool,
+    /// `--default-cgroupns-mode`: `host` or `private`; `None`: private on v2, host on v1 as Docker does.
+    pub cgroupns_mode: Option<String>,
+    /// `--default-ipc-mode`; `private`.
+    pub ipc_mode: String,
+    /// `--shutdown-timeout` in seconds.
+    pub shutdown_timeout: u32,
+    /// `--label`s of the engine.
+    pub labels: Vec<String>,
+    /// `--insecure-registry`.
+    pub insecure_registries: Vec<String>,
+    /// `--registry-mirror`.
+    pub registry_mirrors: Vec<String>,
+    /// `--debug`.
+    pub debug: bool,
+    /// `--experimental`.
+    pub experimental: bool,
+    /// The program's version.
+    pub version: String,
+    /// The commit it was built from.
+    pub commit: String,
+    /// When it was built (RFC 3339).
+    pub build_time: String,
+}
+
+/// Name service settings that containers inherit.
+#[derive(Debug, Clone, Default)]
+pub struct Dns {
+    /// Servers.
+    pub servers: Vec<String>,
+    /// Search domains.
+    pub search: Vec<String>,
+    /// resolv.conf options.
+    pub options: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            data_root: "/var/lib/wharf".into(),
+            exec_root: "/run/wharf".into(),
+            cgroup_root: "/sys/fs/cgroup".into(),
+            cgroup_parent: "/docker".into(),
+            shim: "wharf-shim".into(),
+            storage_driver: None,
+            log_driver: "json-file".into(),
+            log_opts: BTreeMap::new(),
+            bridge: "docker0".into(),
+            bip: None,
+            mtu: None,
+            firewall: true,
+            dns: Dns::default(),
+            default_ulimits: BTreeMap::new(),
+            default_shm_size: 64 * 1024 * 1024,
+            init: false,
+            seccomp_profile: None,
+            no_new_privileges: false,
+            cgroupns_mode: None,
+            ipc_mode: "private".into(),
+            shutdown_timeout: 15,
+            labels: Vec::new(),
+            insecure_registries: Vec::new(),
+            registry_mirrors: Vec::new(),
+            debug: false,
+            experimental: false,
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: String::new(),
+            build_time: String::new(),
+        }
+    }
+}
