@@ -1,0 +1,176 @@
+//! Descriptors: passing them over sockets, closing ranges, placing them at fixed numbers.
+
+use crate::{Errno, Result, check};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+
+/// The kernel's limit of descriptors in one message (`SCM_MAX_FD`).
+pub const MAX_FDS: usize = 253;
+
+/// A connected pair of SEQPACKET sockets, close-on-exec.
+///
+/// # Errors
+/// The kernel's.
+pub fn seqpacket_pair() -> Result<(OwnedFd, OwnedFd)> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// Sends one message with descriptors (SCM_RIGHTS). Never raises SIGPIPE.
+///
+/// # Errors
+/// `EINVAL` for more than [`MAX_FDS`]; `EMSGSIZE` when the message is longer than the socket's buffer; the kernel's.
+pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<usize> {
+    send_with(socket.as_fd(), bytes, fds, SendFlags::NOSIGNAL)
+}
+
+/// As [`send`], but `EAGAIN` rather than waiting for room.
+///
+/// # Errors
+/// As [`send`], and `EAGAIN`.
+pub fn try_send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<usize> {
+    send_with(socket.as_fd(), bytes, fds, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+}
+
+fn send_with(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: SendFlags) -> Result<usize> {
+    if fds.len() > MAX_FDS {
+        return Err(Errno::INVAL);
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Errno::INVAL);
+    }
+    rustix::io::retry_on_intr(|| rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags))
+}
+
+/// A received message.
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes written to the caller's buffer; 0 is end of file on a stream or SEQPACKET socket.
+    pub len: usize,
+    /// The descriptors that came with it, close-on-exec.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// Receives one message with its descriptors.
+///
+/// # Errors
+/// `EMSGSIZE` when the message (or its list of descriptors) did not fit: nothing of it is used; the kernel's.
+pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received> {
+    receive_with(socket.as_fd(), buffer, RecvFlags::CMSG_CLOEXEC)
+}
+
+/// As [`receive`], but `EAGAIN` rather than waiting.
+///
+/// # Errors
+/// As [`receive`], and `EAGAIN`.
+pub fn try_receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received> {
+    receive_with(socket.as_fd(), buffer, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
+}
+
+fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> Result<Received> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)
+    })?;
+    let mut fds = Vec::new();
+    for item in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = item {
+            fds.extend(rights);
+        }
+    }
+    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        return Err(Errno::MSGSIZE);
+    }
+    Ok(Received { len: message.bytes, fds })
+}
+
+/// Marks every descriptor from `first` on close-on-exec. Closes none, so owners stay valid.
+///
+/// # Errors
+/// The kernel's.
+pub fn cloexec_from(first: RawFd) -> Result<()> {
+    close_range(first, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+fn close_range(first: RawFd, last: RawFd, flags: u32) -> Result<()> {
+    // SAFETY: only integers are passed; who may close is the callers' contract.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
+}
+
+/// The final layout of a process image: descriptor `i` of the list becomes number `i`, everything else is closed.
+///
+/// For a child just before exec: the first `keep` numbers survive the exec, the rest are close-on-exec. Never returns
+/// descriptors that alias: sources are moved out of the way first. Owners elsewhere in this process must be forgotten, which
+/// is why the caller hands over the whole process ([`rustix::fd::RawFd`]s, `-1` for a hole).
+///
+/// # Errors
+/// The kernel's.
+pub fn arrange(order: &[RawFd], keep: usize) -> Result<()> {
+    const MAX: usize = 512;
+    let mut moved = [-1; MAX];
+    if order.len() > MAX {
+        return Err(Errno::MFILE);
+    }
+    let floor = order.len() as RawFd;
+    for (to, from) in moved.iter_mut().zip(order) {
+        if *from >= 0 {
+            // SAFETY: duplicating a number of the caller; an invalid one is EBADF.
+            *to = check(unsafe { libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, floor) }.into())? as RawFd;
+        }
+    }
+    for (number, from) in moved[..order.len()].iter().enumerate() {
+        let number = number as RawFd;
+        if *from < 0 {
+            // SAFETY: a hole: nothing of the former process may be left at this number.
+            unsafe { libc::close(number) };
+            continue;
+        }
+        let flags = if (number as usize) < keep { 0 } else { libc::O_CLOEXEC };
+        // SAFETY: only integers; the target numbers are below `floor`, the sources above.
+        check(unsafe { libc::dup3(*from, number, flags) }.into())?;
+    }
+    close_range(floor, RawFd::MAX, 0)
+}
+
+/// Takes ownership of a descriptor that this process inherited at a known number.
+///
+/// # Errors
+/// `EBADF` when it is not open.
+///
+/// # Safety
+/// Nobody else in the process may own `fd`.
+pub unsafe fn take_inherited(fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: fcntl with an integer.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
+    // SAFETY: it is open (just checked) and the caller vouches for the only ownership.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Takes ownership of an inherited descriptor once per number and process: the safe form for `main`.
+///
+/// # Errors
+/// `EBADF` when it is not open, below 3, or was taken before.
+pub fn inherited(fd: RawFd) -> Result<OwnedFd> {
+    static TAKEN: std::sync::Mutex<Vec<RawFd>> = std::sync::Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().map_err(|_| Errno::BADF)?;
+    if fd < 3 || taken.contains(&fd) {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: the list above lets each number through once, and it is called at the start of main before anything is opened.
+    let owned = unsafe { take_inherited(fd) }?;
+    taken.push(fd);
+    Ok(owned)
+}
+
+/// The number behind a descriptor, for [`arrange`] and messages.
+pub fn raw(fd: impl AsFd) -> RawFd {
+    fd.as_fd().as_raw_fd()
+}
