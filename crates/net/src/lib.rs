@@ -1,1 +1,37 @@
-//! Networks, endpoints, address management, drivers, port maps.
+//! Networks, endpoints, address management, drivers, port maps: Docker's container network model on one machine.
+//!
+//! ```text
+//!   sandbox (a network namespace, held by a descriptor only) ── endpoint (veth, address, MAC) ── network (bridge, subnet)
+//! ```
+//!
+//! [`Networks`] is the whole interface. Its operations are synchronous and idempotent, undo what they did when they
+//! fail, and know nothing of a container beyond its identifier and its namespace.
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `networks` | the world: rows, locks, the operations |
+//! | `create` | a wish for a network, validated into a [`Network`] |
+//! | `ipam` | which address of a pool is free |
+//! | `bridge` | the bridge driver: links, addresses, routes |
+//! | `firewall` | our one nftables table, as data and as a transaction |
+//! | `port` | published ports: forms, ranges, conflicts |
+//! | `netns` | namespaces without a name, and a pool of them |
+
+mod address;
+mod endpoint;
+mod error;
+mod netns;
+mod network;
+mod networks;
+mod port;
+
+pub use address::{Mac, Subnet};
+pub use endpoint::{Attach, Endpoint, EndpointRequest, Link, Sandbox};
+pub use error::{Error, Result};
+pub use netns::Netns;
+pub use network::{
+    BridgeOptions, Created, Driver, Family, IpamConfig, Network, NetworkRequest, NetworkRole, Options, PoolRequest,
+};
+pub use networks::{Config, DefaultBridge, Live, Networks};
+pub use port::{PortBinding, PortRequest, Protocol};
+pub use wharf_spec::id::{ContainerId, EndpointId, NetworkId};

@@ -1,0 +1,183 @@
+//! A network: what was asked for, and the row it became.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NetworkId, Subnet};
+
+/// Options by name, as given with `-o`.
+pub type Options = BTreeMap<String, String>;
+
+/// How endpoints of a network are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// A Linux bridge on this machine.
+    Bridge,
+    /// The machine's own stack.
+    Host,
+    /// Only `lo`. Docker's name for it is `null`.
+    #[serde(rename = "null")]
+    None,
+    /// Sub-interfaces of a parent with MACs of their own.
+    Macvlan,
+}
+
+impl Driver {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Host => "host",
+            Self::None => "null",
+            Self::Macvlan => "macvlan",
+        }
+    }
+}
+
+/// Who made a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkRole {
+    /// `bridge`, `host` and `none`: always there.
+    Predefined,
+    /// Created by a user.
+    User,
+}
+
+/// Address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// One address pool of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IpamConfig {
+    /// The subnet.
+    pub subnet: Subnet,
+    /// Addresses are given out of this part only.
+    pub range: Option<Subnet>,
+    /// Address of the bridge on the host (or of the router, with macvlan).
+    pub gateway: Option<IpAddr>,
+    /// Addresses that are never given out, by name.
+    pub aux: BTreeMap<String, IpAddr>,
+    /// The user named the subnet. Only then may an endpoint ask for an address.
+    pub given: bool,
+    /// The user named the gateway (shown without a prefix then).
+    pub gateway_given: bool,
+}
+
+/// What the bridge driver needs to know, parsed from the options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BridgeOptions {
+    /// Name of the link.
+    pub link: String,
+    /// Bytes; 0 lets the kernel choose.
+    pub mtu: u32,
+    /// Whether endpoints may talk to each other.
+    pub icc: bool,
+    /// Whether what leaves gets the host's address.
+    pub masquerade: bool,
+    /// Where ports are published that name no address.
+    pub host_binding: Option<IpAddr>,
+    /// How interfaces in containers are called, before the number.
+    pub prefix: String,
+    /// The link was there before us and stays when the network goes.
+    pub foreign: bool,
+}
+
+/// A network as it is. Immutable; a change makes a new one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Identifier.
+    pub id: NetworkId,
+    /// Name; unique.
+    pub name: String,
+    /// Nanoseconds since 1970.
+    pub created: i64,
+    /// Predefined or of a user.
+    pub role: NetworkRole,
+    /// Driver.
+    pub driver: Driver,
+    /// No way out and none in.
+    pub internal: bool,
+    /// Manually attachable (a flag that is kept and shown).
+    pub attachable: bool,
+    /// Ingress flag (kept and shown).
+    pub ingress: bool,
+    /// Whether there is IPv4 on it.
+    pub ipv4: bool,
+    /// Whether there is IPv6 on it.
+    pub ipv6: bool,
+    /// Name of the IPAM driver.
+    pub ipam_driver: String,
+    /// Options of the IPAM driver; `None` is shown as null.
+    pub ipam_options: Option<Options>,
+    /// Pools, IPv4 and IPv6.
+    pub pools: Vec<IpamConfig>,
+    /// Options as given, for the user to see.
+    pub options: Options,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// For the bridge driver.
+    pub bridge: Option<BridgeOptions>,
+    /// For macvlan: parent interface.
+    pub parent: Option<String>,
+}
+
+/// A wish for a network, one field for each of the API's.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkRequest {
+    /// Name.
+    pub name: String,
+    /// Driver; empty means bridge.
+    pub driver: String,
+    /// No way out.
+    pub internal: bool,
+    /// Attachable flag.
+    pub attachable: bool,
+    /// Ingress flag.
+    pub ingress: bool,
+    /// `None` is the default (yes).
+    pub ipv4: Option<bool>,
+    /// `None` is the default (no).
+    pub ipv6: Option<bool>,
+    /// IPAM driver; empty means `default`.
+    pub ipam_driver: String,
+    /// IPAM options.
+    pub ipam_options: Option<Options>,
+    /// Pools: subnet, range, gateway, auxiliary addresses as written.
+    pub pools: Vec<PoolRequest>,
+    /// Driver options.
+    pub options: Options,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One entry of `IPAM.Config` as written; empty texts are absent.
+#[derive(Debug, Clone, Default)]
+pub struct PoolRequest {
+    /// Subnet in CIDR notation.
+    pub subnet: String,
+    /// Range in CIDR notation.
+    pub range: String,
+    /// Gateway address.
+    pub gateway: String,
+    /// Auxiliary addresses.
+    pub aux: BTreeMap<String, String>,
+}
+
+/// The answer to a create.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// Its identifier.
+    pub id: NetworkId,
+    /// What the user should know; empty if nothing.
+    pub warning: String,
+}
