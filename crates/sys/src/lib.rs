@@ -12,6 +12,7 @@ pub mod ids;
 pub mod keyctl;
 pub mod memfd;
 pub mod mount;
+pub mod netlink;
 pub mod pidfd;
 pub mod prctl;
 pub mod quota;
