@@ -1,0 +1,1 @@
+//! The child between clone and exec.
