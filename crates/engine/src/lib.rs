@@ -15,13 +15,19 @@
 mod config;
 pub mod container;
 mod containers;
+mod detach_keys;
 mod error;
+mod events;
 mod execs;
 mod filters;
 mod images;
+mod names;
 mod networks;
+mod signals;
 mod stream;
 mod system;
+mod top;
+mod users;
 mod volumes;
 
 pub use config::{Config, Dns};

@@ -130,7 +130,7 @@ impl State {
     pub fn may_pause(&self, id: &str) -> Result<()> {
         match self.status {
             Status::Running => Ok(()),
-            Status::Paused => Err(Error::Conflict(format!("container {id} is already paused"))),
+            Status::Paused => Err(Error::Conflict(format!("Container {id} is already paused"))),
             Status::Restarting => {
                 Err(Error::Conflict(format!("Container {id} is restarting, wait until the container is running")))
             }
@@ -142,7 +142,7 @@ impl State {
     pub fn may_unpause(&self, id: &str) -> Result<()> {
         match self.status {
             Status::Paused => Ok(()),
-            _ => Err(Error::Conflict(format!("container {id} is not paused"))),
+            _ => Err(Error::Conflict(format!("Container {id} is not paused"))),
         }
     }
 
@@ -169,18 +169,18 @@ impl State {
     }
 
     /// May it be removed without force?
-    pub fn may_remove(&self, id: &str) -> Result<()> {
+    pub fn may_remove(&self, name: &str) -> Result<()> {
         match self.status {
             Status::Created | Status::Exited | Status::Dead => Ok(()),
-            Status::Removing => Err(Error::Conflict(format!("removal of container {id} is already in progress"))),
+            Status::Removing => Err(Error::Conflict(format!("removal of container {name} is already in progress"))),
             Status::Running => Err(Error::Conflict(format!(
-                "cannot remove container {id:?}: container is running: stop the container before removing or force remove"
+                "cannot remove container {name:?}: container is running: stop the container before removing or force remove"
             ))),
             Status::Paused => Err(Error::Conflict(format!(
-                "cannot remove container {id:?}: container is paused and must be unpaused first"
+                "cannot remove container {name:?}: container is paused and must be unpaused first"
             ))),
             Status::Restarting => Err(Error::Conflict(format!(
-                "cannot remove container {id:?}: container is restarting: stop the container before removing or force remove"
+                "cannot remove container {name:?}: container is restarting: stop the container before removing or force remove"
             ))),
         }
     }

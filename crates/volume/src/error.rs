@@ -1,0 +1,44 @@
+//! What can go wrong with volumes, by what the caller can do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Errors of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such volume.
+    #[error("get {0}: no such volume")]
+    NotFound(String),
+    /// There is no such driver.
+    #[error("{0}")]
+    NoDriver(String),
+    /// It is in use, or the name is taken.
+    #[error("{0}")]
+    Conflict(String),
+    /// The wish is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// A file operation.
+    #[error("{op} `{}`: {source}", path.display())]
+    Io {
+        /// What.
+        op: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A row that cannot be read.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The database.
+    #[error(transparent)]
+    State(#[from] wharf_state::Error),
+}
+
+impl Error {
+    pub(crate) fn io<E: Into<io::Error>>(op: &'static str, path: &Path) -> impl FnOnce(E) -> Error + use<E> {
+        let path = path.to_owned();
+        move |source| Error::Io { op, path, source: source.into() }
+    }
+}
