@@ -39,7 +39,9 @@ mod tests {
             let mut numbers: Vec<u32> = table.iter().map(|entry| entry.1).collect();
             numbers.sort_unstable();
             numbers.dedup();
-            assert_eq!(numbers.len(), table.len(), "{arch:?}");
+            // 32-bit ARM has two names for one call (sync_file_range2, arm_sync_file_range)
+            let aliases = usize::from(arch == Arch::Arm);
+            assert_eq!(numbers.len() + aliases, table.len(), "{arch:?}");
         }
     }
 
