@@ -45,10 +45,3 @@ fn set(socket: impl AsFd, name: libc::c_int, value: libc::c_int) -> crate::Resul
     };
     crate::check(libc::c_long::from(result)).map(drop)
 }
-
-/// Moves the calling thread into a fresh network namespace. The other threads stay where they are.
-pub fn unshare_net() -> crate::Result<()> {
-    // SAFETY: CLONE_NEWNET changes the calling thread's namespace only; descriptors and memory stay shared.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
-    crate::check(libc::c_long::from(result)).map(drop)
-}
