@@ -1,0 +1,193 @@
+//! The files of one log as a reader sees them: oldest first, rotated and compressed ones included, each exactly once although
+//! the writer may rotate meanwhile.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use flate2::read::GzDecoder;
+
+use crate::file::suffixed;
+use crate::{Error, Result};
+
+/// Most rotated files that are looked for; Docker itself accepts any `max-file`.
+const NUMBERED_MAX: u32 = 10_000;
+
+/// How often opening is begun anew because the writer rotated in the middle of it.
+const ATTEMPTS: usize = 32;
+
+/// Bytes of one step of a backward search.
+const STEP: usize = 64 * 1024;
+
+/// One file, open.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// As it was written.
+    Plain {
+        file: File,
+        inode: u64,
+        /// Where reading goes on.
+        position: u64,
+    },
+    /// Compressed after rotation.
+    Gzip { file: GzDecoder<File>, skip_lines: u64 },
+}
+
+impl Source {
+    fn plain(file: File) -> io::Result<Self> {
+        let inode = file.metadata()?.ino();
+        Ok(Self::Plain { file, inode, position: 0 })
+    }
+
+    /// Reads on; 0 at the (present) end.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain { file, position, .. } => {
+                let count = file.read_at(buffer, *position)?;
+                *position += count as u64;
+                Ok(count)
+            }
+            Self::Gzip { file, skip_lines } => loop {
+                let count = file.read(buffer)?;
+                if *skip_lines == 0 || count == 0 {
+                    return Ok(count);
+                }
+                let mut from = 0;
+                for at in memchr::memchr_iter(b'\n', &buffer[..count]) {
+                    *skip_lines -= 1;
+                    from = at + 1;
+                    if *skip_lines == 0 {
+                        break;
+                    }
+                }
+                if *skip_lines == 0 && from < count {
+                    buffer.copy_within(from..count, 0);
+                    return Ok(count - from);
+                }
+            },
+        }
+    }
+
+    /// Moves to the last `lines` lines, and says how many of them it has.
+    fn seek_tail(&mut self, lines: u64) -> io::Result<u64> {
+        match self {
+            Self::Plain { file, position, .. } => {
+                let size = file.metadata()?.len();
+                let (start, found) = tail_start(file, size, lines)?;
+                *position = start;
+                Ok(found)
+            }
+            Self::Gzip { file, skip_lines } => {
+                let mut counting = GzDecoder::new(file.get_ref().try_clone()?);
+                let mut buffer = vec![0; STEP];
+                let mut total = 0;
+                loop {
+                    match counting.read(&mut buffer)? {
+                        0 => break,
+                        count => total += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64,
+                    }
+                }
+                rewind(file)?;
+                *skip_lines = total.saturating_sub(lines);
+                Ok(total.min(lines))
+            }
+        }
+    }
+}
+
+fn rewind(file: &mut GzDecoder<File>) -> io::Result<()> {
+    use std::io::Seek;
+    let mut plain = file.get_ref().try_clone()?;
+    plain.rewind()?;
+    *file = GzDecoder::new(plain);
+    Ok(())
+}
+
+/// Where the last `lines` lines of a file begin, and how many they are. Looks at no more than it must, from the end.
+fn tail_start(file: &File, size: u64, lines: u64) -> io::Result<(u64, u64)> {
+    let mut buffer = vec![0; STEP];
+    let mut end = size;
+    let mut newlines = 0;
+    while end > 0 {
+        let start = end.saturating_sub(STEP as u64);
+        let block = &mut buffer[..(end - start) as usize];
+        file.read_exact_at(block, start)?;
+        for at in memchr::memrchr_iter(b'\n', block) {
+            // this newline ends the line before the wanted ones
+            if newlines == lines {
+                return Ok((start + at as u64 + 1, lines));
+            }
+            newlines += 1;
+        }
+        end = start;
+    }
+    Ok((0, newlines))
+}
+
+/// Opens all files of the log at `path`, oldest first.
+pub(crate) fn open(path: &Path) -> Result<VecDeque<Source>> {
+    let fail = |error| Error::io("open", path, error);
+    let mut chain = VecDeque::new();
+    for _ in 0..ATTEMPTS {
+        chain.clear();
+        let Some(current) = open_one(path).map_err(fail)? else { continue };
+        let current = Source::plain(current).map_err(fail)?;
+        let inode = inode_of(&current);
+        chain.push_front(current);
+        for number in 1..NUMBERED_MAX {
+            let Some(source) = open_numbered(path, number).map_err(fail)? else { break };
+            chain.push_front(source);
+        }
+        // had the writer rotated in between, a file would be in the list twice (once compressed, perhaps) or not at all
+        if std::fs::metadata(path).is_ok_and(|now| Some(now.ino()) == inode) {
+            break;
+        }
+    }
+    Ok(chain)
+}
+
+/// Opens what was written after the file with this inode, oldest first; `None` when that file is not there any more.
+pub(crate) fn open_after(path: &Path, inode: u64) -> Result<Option<VecDeque<Source>>> {
+    let mut chain = open(path)?;
+    let Some(place) = chain.iter().position(|source| inode_of(source) == Some(inode)) else { return Ok(None) };
+    chain.drain(..=place);
+    Ok(Some(chain))
+}
+
+/// Drops what is before the last `lines` lines of the whole log.
+pub(crate) fn seek_tail(chain: &mut VecDeque<Source>, lines: u64, path: &Path) -> Result<()> {
+    let mut wanted = lines;
+    for place in (0..chain.len()).rev() {
+        wanted -= chain[place].seek_tail(wanted).map_err(|error| Error::io("read", path, error))?;
+        if wanted == 0 {
+            chain.drain(..place);
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn inode_of(source: &Source) -> Option<u64> {
+    match source {
+        Source::Plain { inode, .. } => Some(*inode),
+        Source::Gzip { .. } => None,
+    }
+}
+
+fn open_numbered(path: &Path, number: u32) -> io::Result<Option<Source>> {
+    if let Some(file) = open_one(&suffixed(path, &format!(".{number}")))? {
+        return Source::plain(file).map(Some);
+    }
+    let compressed = open_one(&suffixed(path, &format!(".{number}.gz")))?;
+    Ok(compressed.map(|file| Source::Gzip { file: GzDecoder::new(file), skip_lines: 0 }))
+}
+
+fn open_one(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,195 @@
+//! The writing side: bytes as they come from a container, out as whole entries, one `write` per batch.
+
+use std::path::Path;
+
+use crate::file::{Compression, LogFile, Rotation};
+use crate::json::Encoder;
+use crate::split::Splitter;
+use crate::{Error, LogConfig, Result, Stream, Timestamp};
+
+/// Bytes of encoded entries after which a batch is written out.
+const BATCH: usize = 256 * 1024;
+
+/// A container's log, whatever its driver.
+#[derive(Debug)]
+pub enum Writer {
+    /// Keeps nothing.
+    None,
+    /// Docker's `json-file`.
+    JsonFile(Box<JsonFileWriter>),
+}
+
+impl Writer {
+    /// Opens the log.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(config: &LogConfig) -> Result<Self> {
+        Ok(match config {
+            LogConfig::None => Self::None,
+            LogConfig::JsonFile { path, rotation, attrs } => {
+                Self::JsonFile(Box::new(JsonFileWriter::open(path, *rotation, attrs)?))
+            }
+        })
+    }
+
+    /// Logs what was read from a stream at one moment.
+    ///
+    /// # Errors
+    /// The kernel's; the lines that did not get to the disk are lost, later ones are not.
+    pub fn write(&mut self, stream: Stream, bytes: &[u8], time: Timestamp) -> Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::JsonFile(writer) => writer.write(stream, bytes, time),
+        }
+    }
+
+    /// The end of a stream: an unfinished last line is logged as it is.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn finish(&mut self, stream: Stream, time: Timestamp) -> Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::JsonFile(writer) => writer.finish(stream, time),
+        }
+    }
+
+    /// A rotated file that waits to be compressed. The next rotation waits too, until [`Writer::compressed`].
+    pub fn compression(&mut self) -> Option<Compression> {
+        match self {
+            Self::None => None,
+            Self::JsonFile(writer) => writer.compression(),
+        }
+    }
+
+    /// The compression that was handed out has ended, well or not.
+    pub fn compressed(&mut self) {
+        if let Self::JsonFile(writer) = self {
+            writer.compressed();
+        }
+    }
+
+    /// Gives the buffers' memory back: the container is silent.
+    pub fn release(&mut self) {
+        if let Self::JsonFile(writer) = self {
+            writer.release();
+        }
+    }
+}
+
+/// Writes Docker's `json-file`.
+#[derive(Debug)]
+pub struct JsonFileWriter {
+    encoder: Encoder,
+    splitters: [Splitter; 2],
+    output: Output,
+}
+
+/// Encoded entries on their way into the file.
+#[derive(Debug)]
+struct Output {
+    file: LogFile,
+    pending: Vec<u8>,
+    compression: Handover,
+    /// The first thing that went wrong in a batch; the rest of the batch is tried all the same.
+    failed: Option<Error>,
+}
+
+/// What becomes of a rotated file that is to be compressed.
+#[derive(Debug)]
+enum Handover {
+    Nothing,
+    Waiting(Compression),
+    Taken,
+}
+
+impl JsonFileWriter {
+    /// Opens the file at `path`, to which new entries are appended. `attrs` go into every entry.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(path: &Path, rotation: Rotation, attrs: &[(String, String)]) -> Result<Self> {
+        let file = LogFile::open(path, rotation)?;
+        let output = Output { file, pending: Vec::new(), compression: Handover::Nothing, failed: None };
+        Ok(Self { encoder: Encoder::new(attrs), splitters: Default::default(), output })
+    }
+
+    /// See [`Writer::write`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn write(&mut self, stream: Stream, bytes: &[u8], time: Timestamp) -> Result<()> {
+        let Self { encoder, splitters, output } = self;
+        splitters[stream as usize].push(bytes, time, |line, time| output.entry(encoder, stream, line, time));
+        output.flush();
+        output.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// See [`Writer::finish`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn finish(&mut self, stream: Stream, time: Timestamp) -> Result<()> {
+        let Self { encoder, splitters, output } = self;
+        splitters[stream as usize].finish(time, |line, time| output.entry(encoder, stream, line, time));
+        output.flush();
+        output.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// See [`Writer::compression`].
+    pub fn compression(&mut self) -> Option<Compression> {
+        match std::mem::replace(&mut self.output.compression, Handover::Taken) {
+            Handover::Waiting(compression) => Some(compression),
+            other => {
+                self.output.compression = other;
+                None
+            }
+        }
+    }
+
+    /// See [`Writer::compressed`].
+    pub fn compressed(&mut self) {
+        self.output.compression = Handover::Nothing;
+    }
+
+    /// See [`Writer::release`].
+    pub fn release(&mut self) {
+        self.output.pending = Vec::new();
+        self.splitters.iter_mut().for_each(Splitter::release);
+    }
+}
+
+impl Output {
+    fn entry(&mut self, encoder: &mut Encoder, stream: Stream, line: &[u8], time: Timestamp) {
+        // while the last rotated file is being compressed its name must stay: the current one grows a little longer
+        if matches!(self.compression, Handover::Nothing) && self.pending.len() as u64 >= self.file.room() {
+            self.flush();
+            self.rotate();
+        }
+        encoder.push(stream, line, time, &mut self.pending);
+        if self.pending.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    fn rotate(&mut self) {
+        match self.file.rotate() {
+            Ok(None) => {}
+            Ok(Some(compression)) => self.compression = Handover::Waiting(compression),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Err(error) = self.file.append(&self.pending) {
+            self.fail(error);
+        }
+        // entries that do not fit on the disk are dropped, or the container would stand still
+        self.pending.clear();
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.failed.get_or_insert(error);
+    }
+}
