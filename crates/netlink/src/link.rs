@@ -46,7 +46,7 @@ pub struct NewLink<'a> {
     pub mtu: Option<u32>,
     /// Bridge it becomes a port of. Not for the peer of a veth.
     pub master: Option<u32>,
-    /// Switched on at once.
+    /// Switched on at once. Not for the peer of a veth: the kernel wants both ends to be there first.
     pub up: bool,
     /// Number; `None` lets the kernel choose one.
     pub index: Option<u32>,
@@ -343,7 +343,7 @@ fn info(w: &mut Writer, kind: &Kind<'_>) {
 
 /// The other end of a pair: header and attributes, without a kind.
 fn new_link_peer(w: &mut Writer, peer: &NewLink<'_>) {
-    header(w, 0, peer.index.unwrap_or(0), if peer.up { (UP, UP) } else { (0, 0) });
+    header(w, 0, peer.index.unwrap_or(0), (0, 0));
     Attributes { name: Some(peer.name), mac: peer.mac, mtu: peer.mtu }.write(w);
     w.u32(IFLA_NUM_TX_QUEUES, 1);
     w.u32(IFLA_NUM_RX_QUEUES, 1);

@@ -52,7 +52,6 @@ fn veth_with_its_peer_straight_in_another_namespace() {
             name: "eth0",
             mac: Some([2, 0x42, 10, 9, 0, 2]),
             mtu: Some(1400),
-            up: true,
             index: Some(20),
             netns: Some(far.as_fd()),
             ..NewLink::default()
@@ -67,6 +66,7 @@ fn veth_with_its_peer_straight_in_another_namespace() {
         });
         host.run(&batch).unwrap();
         let mut batch = Batch::new();
+        batch.set_link(LinkName::Index(20), &SetLink { up: Some(true), ..SetLink::default() });
         batch.add_address(&NewAddress {
             link: 20,
             address: Ipv4Addr::new(10, 9, 0, 2).into(),
