@@ -1,5 +1,25 @@
 //! Layer tar apply and diff: whiteouts, xattrs, sparse files, compression.
+//!
+//! ```text
+//!   bytes ──► compression ──► Reader ──► unpack ──► files in a layer's folder
+//!                                │ raw bytes          │ which file, which range
+//!                                └──────► Recorder ◄──┘        ──► replay: the same bytes again
+//! ```
 
+mod compression;
 mod error;
+mod header;
+mod member;
+mod pax;
+mod reader;
+mod record;
+mod tree;
+mod unpack;
 
+pub use compression::{Compression, Decoder};
 pub use error::{Error, Result};
+pub use member::{Extent, Kind, Member, Time};
+pub use reader::{Observer, Payload, Reader};
+pub use record::{LayerFiles, Moved, Recorder, replay};
+pub use tree::{remove, size};
+pub use unpack::{Record, Unpack, Unpacked, Whiteouts, clean, unpack};
