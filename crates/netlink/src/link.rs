@@ -48,7 +48,7 @@ pub struct NewLink<'a> {
     pub master: Option<u32>,
     /// Switched on at once. Not for the peer of a veth: the kernel wants both ends to be there first.
     pub up: bool,
-    /// Number; `None` lets the kernel choose one.
+    /// Number; `None` lets the kernel choose one. The peer of a veth keeps its own only when the first end has one too.
     pub index: Option<u32>,
     /// Namespace it is made in; `None` is the socket's.
     pub netns: Option<BorrowedFd<'a>>,

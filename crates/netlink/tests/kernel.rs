@@ -48,25 +48,20 @@ fn veth_with_its_peer_straight_in_another_namespace() {
             prefix: 24,
             broadcast: None,
         });
-        let peer = NewLink {
+        host.run(&batch).unwrap();
+        // made from inside: there the number can be chosen, so that address and route follow in the same batch
+        let machine = here();
+        let peer = NewLink { name: "veth1", mtu: Some(1400), netns: Some(machine.as_fd()), ..NewLink::default() };
+        let mut batch = Batch::new();
+        batch.add_link(&NewLink {
             name: "eth0",
+            kind: Kind::Veth(Box::new(peer)),
             mac: Some([2, 0x42, 10, 9, 0, 2]),
             mtu: Some(1400),
             index: Some(20),
-            netns: Some(far.as_fd()),
-            ..NewLink::default()
-        };
-        batch.add_link(&NewLink {
-            name: "veth1",
-            kind: Kind::Veth(Box::new(peer)),
-            mtu: Some(1400),
-            master: Some(7),
             up: true,
             ..NewLink::default()
         });
-        host.run(&batch).unwrap();
-        let mut batch = Batch::new();
-        batch.set_link(LinkName::Index(20), &SetLink { up: Some(true), ..SetLink::default() });
         batch.add_address(&NewAddress {
             link: 20,
             address: Ipv4Addr::new(10, 9, 0, 2).into(),
@@ -77,6 +72,8 @@ fn veth_with_its_peer_straight_in_another_namespace() {
         let gateway = IpAddr::from([10, 9, 0, 1]);
         batch.add_route(&NewRoute { to: (any, 0), gateway: Some(gateway), link: Some(20), metric: None });
         inside.run(&batch).unwrap();
+        let port = SetLink { master: Some(7), up: Some(true), ..SetLink::default() };
+        host.run(Batch::new().set_link(LinkName::Name("veth1"), &port)).unwrap();
 
         let eth0 = inside.link(LinkName::Name("eth0")).unwrap().unwrap();
         assert_eq!((eth0.index, eth0.mtu, eth0.mac), (20, 1400, Some([2, 0x42, 10, 9, 0, 2])));
