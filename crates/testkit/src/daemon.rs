@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::wait::{self, PATIENCE};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,8 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts wharfd in `host` with further `args` and fail points, and waits until it answers.
-    pub(crate) fn start(host: &Host, args: &[&str], failpoints: &str) -> Self {
-        let daemon = Self::spawn(host, args, failpoints);
+    pub(crate) fn start(host: &Host, args: &[&str], failpoints: &str, path: Option<&Path>) -> Self {
+        let daemon = Self::spawn(host, args, failpoints, path);
         let end = Instant::now() + PATIENCE;
         loop {
             if let Ok(response) = Api::new(&host.socket()).try_send("GET", "/_ping", None, &[])
@@ -33,7 +33,7 @@ impl Daemon {
     }
 
     /// Starts wharfd without waiting for it.
-    pub(crate) fn spawn(host: &Host, args: &[&str], failpoints: &str) -> Self {
+    pub(crate) fn spawn(host: &Host, args: &[&str], failpoints: &str, path: Option<&Path>) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(host.dir().join("wharfd.log"));
         let child = host
             .enter(executable("wharfd"))
@@ -47,6 +47,7 @@ impl Daemon {
             .args(["-H", "unix:///run/wharf/wharf.sock"])
             .args(args)
             .env("WHARF_FAILPOINTS", failpoints)
+            .envs(path.map(|p| ("PATH", p)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("the daemon's log opens"))
@@ -104,7 +105,7 @@ impl Drop for Daemon {
 }
 
 /// Path of one of our executables: the folder that `WHARF_BIN` names, or the one this test was built into.
-pub(crate) fn executable(name: &str) -> PathBuf {
+pub fn executable(name: &str) -> PathBuf {
     if let Some(dir) = std::env::var_os("WHARF_BIN") {
         return PathBuf::from(dir).join(name);
     }

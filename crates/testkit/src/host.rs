@@ -82,6 +82,15 @@ impl Host {
     #[track_caller]
     pub fn with_args(args: &[&str]) -> Self {
         let mut host = Self::bare();
+        if foreign_engine().is_some() {
+            host.remove_all_containers();
+            for image in host.api().get("/images/json").json().as_array().into_iter().flatten() {
+                let id = image["Id"].as_str().unwrap_or_default();
+                host.api().call("DELETE", &format!("/images/{id}?force=1"), serde_json::Value::Null);
+            }
+            host.import_busybox();
+            return host;
+        }
         host.start_with(args, "");
         host.import_busybox();
         host
@@ -139,7 +148,14 @@ impl Host {
     #[track_caller]
     pub fn start_with(&mut self, args: &[&str], failpoints: &str) {
         assert!(self.daemon.is_none(), "the daemon runs");
-        self.daemon = Some(Daemon::start(self, args, failpoints));
+        self.daemon = Some(Daemon::start(self, args, failpoints, None));
+    }
+
+    /// Starts the daemon with `path` as its whole `PATH`.
+    #[track_caller]
+    pub fn start_with_path(&mut self, path: &Path) {
+        assert!(self.daemon.is_none(), "the daemon runs");
+        self.daemon = Some(Daemon::start(self, &[], "", Some(path)));
     }
 
     /// The running daemon.
@@ -247,7 +263,15 @@ impl Host {
 
     /// The API socket, reachable from the machine as well.
     pub fn socket(&self) -> PathBuf {
-        self.dir.path().join("api.sock")
+        foreign_engine().unwrap_or_else(|| self.dir.path().join("api.sock"))
+    }
+
+    /// Force-removes every container of the engine.
+    pub fn remove_all_containers(&self) {
+        for container in self.api().get("/containers/json?all=1").json().as_array().into_iter().flatten() {
+            let id = container["Id"].as_str().unwrap_or_default();
+            self.api().call("DELETE", &format!("/containers/{id}?force=1&v=1"), serde_json::Value::Null);
+        }
     }
 
     /// The folder that holds everything of this host.
@@ -291,6 +315,11 @@ impl Drop for Host {
         }
         crate::leaks::remove_cgroups(&self.cgroup);
     }
+}
+
+/// The socket of another engine (`WHARF_TEST_ENGINE`), to hold the rows themselves against a real Docker, one at a time.
+fn foreign_engine() -> Option<PathBuf> {
+    std::env::var_os("WHARF_TEST_ENGINE").map(PathBuf::from)
 }
 
 /// Starts a holder of namespaces and waits until it says "ready".

@@ -14,12 +14,14 @@ mod daemon;
 mod host;
 mod image;
 mod leaks;
+mod terminal;
 mod wait;
 
 pub use api::{Api, Response};
-pub use daemon::Daemon;
+pub use daemon::{Daemon, executable as program};
 pub use host::{Cli, Host, Output, Outside};
 pub use image::busybox_archive;
+pub use terminal::Terminal;
 pub use wait::{eventually, wait_readable};
 
 /// The image every host is given: busybox with one link per applet and `CMD ["sh"]`.

@@ -1,0 +1,358 @@
+#!/usr/bin/env python3
+"""Measure Wharf from the outside, alone or paired with another engine that answers Docker's API.
+
+The same real client (the `docker` CLI named by --cli) and the same raw API calls drive each
+engine in turn (A B A B ...), so a ratio holds even when the machine's speed drifts.
+
+    ./x bench                                   our own daemon, in a throw-away host
+    ./x bench --peer /run/docker.sock           beside another engine
+    ./x bench --only run_rm,exec --json out.json
+    ./x bench --a unix:///run/wharf/wharf.sock  a daemon that runs already
+
+What it needs: python3, a `docker` CLI, busybox-static (/bin/busybox), root (to read /proc of the engines).
+--pids-a/--pids-b (comma separated process names) say which processes count as the engine when memory is measured.
+Every figure is in milliseconds unless its name says otherwise. A case that an engine cannot do is
+reported as 'failed: why' and never silently dropped.
+"""
+import argparse, atexit, concurrent.futures, http.client, io, json, os, shutil, socket, statistics, subprocess, sys, tarfile, tempfile, time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BIN = os.environ.get("WHARF_BIN", os.path.join(ROOT, "target/wharf"))
+BUSYBOX = "/bin/busybox"
+IMAGE = "bench/busybox:latest"
+
+
+class UnixHTTP(http.client.HTTPConnection):
+    def __init__(self, path, timeout=120):
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Engine:
+    def __init__(self, host, cli, pids):
+        self.host, self.cli, self.pids = host, cli, pids
+        self.sock = host.removeprefix("unix://")
+
+    def api(self, method, path, body=None, headers=None, ok=(200, 201, 204, 304)):
+        conn = UnixHTTP(self.sock)
+        headers = dict(headers or {})
+        if isinstance(body, (dict, list)):
+            body = json.dumps(body)
+            headers["Content-Type"] = "application/json"
+        conn.request(method, "/v1.41" + path, body=body, headers=headers)
+        r = conn.getresponse()
+        data = r.read()
+        conn.close()
+        if r.status not in ok:
+            raise RuntimeError(f"{method} {path}: {r.status} {data[:200]!r}")
+        return json.loads(data) if data[:1] in (b"{", b"[") else data
+
+    def docker(self, *args, input=None, check=True, env=None):
+        e = dict(os.environ, DOCKER_HOST=self.host, **(env or {}))
+        p = subprocess.run([self.cli, *args], input=input, capture_output=True, env=e, timeout=300)
+        if check and p.returncode:
+            raise RuntimeError(f"{args[:3]}: exit {p.returncode}: {p.stderr[-300:].decode(errors='replace')}")
+        return p.stdout
+
+    def engine_kib(self):
+        """PSS in KiB of every process that counts as the engine (shims and proxies included)."""
+        total, n = 0, 0
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                comm = open(f"/proc/{pid}/comm").read().strip()
+                if not any(comm.startswith(p[:15]) for p in self.pids):
+                    continue
+                for line in open(f"/proc/{pid}/smaps_rollup"):
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1]); n += 1
+            except OSError:
+                pass
+        return total, n
+
+
+def busybox_tar():
+    buf = io.BytesIO()
+    with tarfile.open(fileobj=buf, mode="w") as t:
+        for d in ("bin", "etc", "tmp", "proc", "sys", "dev", "root", "var"):
+            i = tarfile.TarInfo(d); i.type = tarfile.DIRTYPE; i.mode = 0o1777 if d == "tmp" else 0o755; t.addfile(i)
+        t.add(BUSYBOX, "bin/busybox")
+        for a in subprocess.check_output([BUSYBOX, "--list"], text=True).split():
+            if a != "busybox":
+                i = tarfile.TarInfo("bin/" + a); i.type = tarfile.SYMTYPE; i.linkname = "busybox"; t.addfile(i)
+        for name, text in (("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("etc/group", "root:x:0:\n")):
+            i = tarfile.TarInfo(name); i.size = len(text); t.addfile(i, io.BytesIO(text.encode()))
+    return buf.getvalue()
+
+
+def ms(f):
+    t = time.perf_counter(); f(); return (time.perf_counter() - t) * 1e3
+
+
+def create_start(e, cmd, host=None, name=None):
+    body = {"Image": IMAGE, "Cmd": cmd, "HostConfig": host or {},
+            "ExposedPorts": {p: {} for p in (host or {}).get("PortBindings", {})}}
+    q = f"?name={name}" if name else ""
+    cid = e.api("POST", "/containers/create" + q, body)["Id"]
+    e.api("POST", f"/containers/{cid}/start")
+    return cid
+
+
+def lifecycle(e, net="default"):
+    cid = create_start(e, ["true"], {"NetworkMode": net})
+    e.api("POST", f"/containers/{cid}/wait")
+    e.api("DELETE", f"/containers/{cid}?force=1")
+
+
+class OurHost:
+    """Our daemon in network, mount and PID namespaces of its own; everything is gone when this program ends."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="wharf-bench.")
+        self.socket = self.dir + "/api.sock"
+        self.cgroup = f"/wharf-bench-{os.getpid()}"
+        script = (f"mount -t tmpfs -o mode=755 tmpfs /run && ip link set lo up && exec {BIN}/wharfd --data-root {self.dir}/data "
+                  f"--cgroup-parent {self.cgroup} -H unix://{self.socket} 2>{self.dir}/log")
+        self.process = subprocess.Popen(["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                                         "--propagation", "private", "sh", "-c", script])
+        atexit.register(self.close)
+        for _ in range(500):
+            try:
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.connect(self.socket)
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.01)
+        sys.exit("wharfd did not start: " + open(self.dir + "/log").read())
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for top, dirs, _ in os.walk("/sys/fs/cgroup", topdown=False):
+            if self.cgroup[1:] in top.split("/"):
+                try:
+                    os.rmdir(top)
+                except OSError:
+                    pass
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+# Each case: f(engine) -> {figure: value}; run once per round.
+def c_run_rm(e): return {"ms": ms(lambda: e.docker("run", "--rm", IMAGE, "true"))}
+def c_run_rm_none(e): return {"ms": ms(lambda: e.docker("run", "--rm", "--network", "none", IMAGE, "true"))}
+def c_api_lifecycle(e): return {"ms": ms(lambda: lifecycle(e))}
+def c_api_lifecycle_none(e): return {"ms": ms(lambda: lifecycle(e, "none"))}
+
+
+def c_exec(e):
+    cid = create_start(e, ["sleep", "600"])
+    try:
+        return {"ms": statistics.median(ms(lambda: e.docker("exec", cid, "true")) for _ in range(5))}
+    finally:
+        e.api("DELETE", f"/containers/{cid}?force=1")
+
+
+def own_client(e, *args):
+    """Our command line; against the peer the stock client stands in, so that the pair is what a user of each types."""
+    cli = BIN + "/wharf" if e.tag == "A" else e.cli
+    env = dict(os.environ, DOCKER_HOST=e.host)
+    p = subprocess.run([cli, *args], capture_output=True, env=env, timeout=60)
+    if p.returncode:
+        raise RuntimeError(f"{args}: exit {p.returncode}: {p.stderr[-300:].decode(errors='replace')}")
+
+
+def c_own_run_rm(e): return {"ms": ms(lambda: own_client(e, "run", "--rm", IMAGE, "true"))}
+def c_own_run_rm_none(e): return {"ms": ms(lambda: own_client(e, "run", "--rm", "--network", "none", IMAGE, "true"))}
+
+
+def c_own_exec(e):
+    cid = create_start(e, ["sleep", "600"])
+    try:
+        return {"ms": statistics.median(ms(lambda: own_client(e, "exec", cid, "true")) for _ in range(10))}
+    finally:
+        e.api("DELETE", f"/containers/{cid}?force=1")
+
+
+def c_curve_500(e):
+    """What the 1st, 100th ... 500th running container costs to start."""
+    ids, took = [], []
+    try:
+        for _ in range(500):
+            took.append(ms(lambda: ids.append(create_start(e, ["sleep", "6000"]))))
+        ps = statistics.median(ms(lambda: e.api("GET", "/containers/json?all=1")) for _ in range(10))
+        return {f"start_{n:03}_ms": statistics.median(took[max(0, n - 20):n]) for n in (20, 100, 200, 300, 400, 500)} | {"list_500_ms": ps}
+    finally:
+        for cid in ids:
+            e.api("DELETE", f"/containers/{cid}?force=1")
+
+
+def c_oci_run(e):
+    """`run true` of the OCI runtime itself: ours as A, --oci-peer (crun, runc) as B. The engines play no part."""
+    runtime = BIN + "/wharf-oci" if e.tag == "A" else e.oci
+    if not runtime:
+        raise RuntimeError("no --oci-peer given")
+    with tempfile.TemporaryDirectory() as d:
+        os.makedirs(d + "/rootfs/bin"); os.mkdir(d + "/rootfs/proc"); os.mkdir(d + "/rootfs/dev"); os.mkdir(d + "/rootfs/sys")
+        shutil.copy(BUSYBOX, d + "/rootfs/bin/true")
+        spec = json.loads(subprocess.check_output([BIN + "/wharf-oci", "spec", "--bundle", d]) or b"null") or json.load(open(d + "/config.json"))
+        spec["process"]["args"], spec["process"]["terminal"] = ["/bin/true"], False
+        json.dump(spec, open(d + "/config.json", "w"))
+        def once(n):
+            p = subprocess.run([runtime, "--root", d + "/state", "run", "--bundle", d, f"bench{n}"], capture_output=True)
+            if p.returncode:
+                raise RuntimeError(p.stderr[-300:].decode(errors="replace"))
+        return {"ms": statistics.median(ms(lambda: once(n)) for n in range(20))}
+
+
+def c_parallel_32(e):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        return {"ms_per_container": ms(lambda: list(pool.map(lambda _: lifecycle(e), range(32)))) / 32}
+
+
+def c_density_50(e):
+    base, _ = e.engine_kib()
+    ids = []
+    try:
+        t = ms(lambda: ids.extend(create_start(e, ["sleep", "600"]) for _ in range(50)))
+        time.sleep(1)
+        kib, procs = e.engine_kib()
+        ps = statistics.median(ms(lambda: e.api("GET", "/containers/json?all=1")) for _ in range(20))
+        return {"idle_engine_MiB": base / 1024, "engine_KiB_per_container": (kib - base) / 50,
+                "ms_per_start": t / 50, "list_50_ms": ps}
+    finally:
+        for cid in ids:
+            e.api("DELETE", f"/containers/{cid}?force=1")
+
+
+def c_logs_100MB(e):
+    line = "x" * 99
+    cid = create_start(e, ["sh", "-c", f"yes {line} | head -c 100000000"])
+    t = time.perf_counter(); e.api("POST", f"/containers/{cid}/wait"); w = (time.perf_counter() - t) * 1e3
+    n = 0
+    def read():
+        nonlocal n
+        n = len(e.docker("logs", cid))
+    r = ms(read)
+    e.api("DELETE", f"/containers/{cid}?force=1")
+    if n != 100000000:
+        raise RuntimeError(f"logs returned {n} bytes of 100000000")
+    return {"write_ms": w, "read_ms": r}
+
+
+def _image_tar(e):
+    """A docker-save archive of five 40 MB layers, half compressible, made once."""
+    path = os.path.join(tempfile.gettempdir(), "engine-bench-image.tar")
+    if not os.path.exists(path):
+        rnd = os.urandom(1 << 20)
+        with tempfile.TemporaryDirectory() as d:
+            with open(d + "/Dockerfile", "w") as f:
+                f.write(f"FROM {IMAGE}\n" + "".join(f"COPY l{i} /data/l{i}\n" for i in range(5)))
+            for i in range(5):
+                os.mkdir(f"{d}/l{i}")
+                for j in range(400):
+                    with open(f"{d}/l{i}/f{j}", "wb") as f:
+                        o = (i * 400 + j) * 997 % 900000
+                        f.write(rnd[o:o + 50000] + b"text %d\n" % j * 6000)
+            e.docker("build", "-q", "-t", "bench/big", d, env={"DOCKER_BUILDKIT": "0"})
+        e.docker("save", "-o", path, "bench/big")
+        e.docker("rmi", "-f", "bench/big")
+    return path
+
+
+def c_load_save_200MB(e):
+    path = _image_tar(e)
+    r = {"load_ms": ms(lambda: e.docker("load", "-i", path)),
+         "save_ms": ms(lambda: e.docker("save", "-o", tempfile.gettempdir() + "/engine-bench-out.tar", "bench/big"))}
+    r["rmi_ms"] = ms(lambda: e.docker("rmi", "-f", "bench/big"))
+    return r
+
+
+def c_build_12_steps(e):
+    with tempfile.TemporaryDirectory() as d:
+        with open(d + "/Dockerfile", "w") as f:
+            f.write(f"FROM {IMAGE}\nARG SALT\nCOPY a /a\n" + "".join(f"RUN echo {i} $SALT > /r{i}\n" for i in range(10)) + "ENV A=b\nCMD [\"true\"]\n")
+        open(d + "/a", "w").write("a")
+        salt = str(time.time_ns())
+        go = lambda: e.docker("build", "-q", "-t", "bench/built", "--build-arg", "SALT=" + salt, d, env={"DOCKER_BUILDKIT": "0"})
+        r = {"cold_ms": ms(go), "cached_ms": ms(go)}
+    e.docker("rmi", "-f", "bench/built")
+    return r
+
+
+def c_publish_port(e):
+    cid = create_start(e, ["sh", "-c", "while :; do nc -l -p 80 -e sh -c 'dd if=/dev/zero bs=1M count=512 2>/dev/null'; done"],
+                       {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}})
+    try:
+        info = e.api("GET", f"/containers/{cid}/json")
+        port = int(info["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"])
+        e_ns = os.environ.get("BENCH_NETNS_" + e.tag)  # network namespace that the engine runs in, when not this one
+        cmd = f"exec 3<>/dev/tcp/127.0.0.1/{port}; head -c 536870912 <&3 >/dev/null"
+        argv = (["nsenter", "--net=" + e_ns] if e_ns else []) + ["bash", "-c", cmd]
+        for _ in range(50):
+            time.sleep(0.1)
+            t = time.perf_counter()
+            if subprocess.run(argv, capture_output=True).returncode == 0:
+                return {"MiB_per_s_via_loopback": 512 / (time.perf_counter() - t)}
+        raise RuntimeError("published port never answered")
+    finally:
+        e.api("DELETE", f"/containers/{cid}?force=1")
+
+
+CASES = {k[2:]: v for k, v in list(globals().items()) if k.startswith("c_")}
+ROUNDS = {"own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3}
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--a"); ap.add_argument("--peer", "--b", dest="b"); ap.add_argument("--oci-peer")
+    ap.add_argument("--cli", default="docker")
+    ap.add_argument("--pids-a", default="wharf"); ap.add_argument("--pids-b", default="dockerd,containerd,containerd-shim,docker-proxy")
+    ap.add_argument("--only"); ap.add_argument("--json"); ap.add_argument("--rounds", type=int)
+    o = ap.parse_args()
+    if not o.a:
+        o.a = "unix://" + OurHost().socket
+    engines = {"A": Engine(o.a, o.cli, o.pids_a.split(","))}
+    if o.b:
+        engines["B"] = Engine(o.b if "://" in o.b else "unix://" + o.b, o.cli, o.pids_b.split(","))
+    tar = busybox_tar()
+    for tag, e in engines.items():
+        e.tag, e.oci = tag, o.oci_peer
+        e.docker("import", "-c", 'CMD ["sh"]', "-", IMAGE, input=tar)
+    out = {}
+    for name in (o.only.split(",") if o.only else CASES):
+        got = {t: {} for t in engines}
+        fail = {}
+        for rnd in range((o.rounds or ROUNDS.get(name, 2)) + 1):
+            for tag, e in engines.items():
+                if tag in fail:
+                    continue
+                try:
+                    r = CASES[name](e)
+                except Exception as x:
+                    fail[tag] = f"failed: {x}"
+                    continue
+                if rnd or name.startswith(("density", "load", "logs", "curve")):
+                    for k, v in r.items():
+                        got[tag].setdefault(k, []).append(v)
+        figs = sorted({k for t in got for k in got[t]})
+        for k in figs:
+            row = {t: statistics.median(got[t][k]) for t in engines if got[t].get(k)}
+            ratio = row["A"] / row["B"] if {"A", "B"} <= row.keys() and row["B"] else None
+            out[f"{name}.{k}"] = dict(row, ratio=ratio)
+            print(f"{name + '.' + k:45s}" + "".join(f" {t}={v:10.2f}" for t, v in row.items()) + (f"  A/B={ratio:.3f}" if ratio else ""), flush=True)
+        for t, why in fail.items():
+            out[f"{name}.{t}"] = why
+            print(f"{name:45s} {t} {why}", flush=True)
+    if o.json:
+        json.dump(out, open(o.json, "w"), indent=1)
+    sys.exit(1 if any(isinstance(v, str) for v in out.values()) else 0)
+
+
+if __name__ == "__main__":
+    main()

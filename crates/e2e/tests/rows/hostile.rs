@@ -1,0 +1,187 @@
+//! ARCH-08: bad input gets Docker's status and sentence and leaves nothing behind.
+
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use wharf_testkit::{Host, Response};
+
+#[track_caller]
+fn refused(response: &Response, status: u16, sentence: &str) {
+    assert_eq!(response.status, status, "{}", response.message());
+    assert!(response.json()["message"].is_string(), "no message: {}", response.message());
+    assert!(response.message().contains(sentence), "{}", response.message());
+}
+
+#[test]
+fn r_arch_08_malformed_requests() {
+    let host = Host::boot();
+    let api = host.api();
+    let post = |body: &str| api.send("POST", "/v1.51/containers/create", Some("application/json"), body.as_bytes());
+    refused(&post("{"), 400, "unexpected EOF");
+    refused(&post("{\"Image\": 5}"), 400, "");
+    refused(&post("{\"Image\":\"busybox\"} {}"), 400, "unexpected content after JSON");
+    refused(&post(""), 400, "");
+    refused(&api.send("POST", "/v1.51/containers/create", Some("text/plain"), b"{}"), 400, "");
+    refused(&post("{\"Image\":\"nothing\"}"), 404, "No such image: nothing:latest");
+    refused(&api.get("/no/such/path"), 404, "page not found");
+    refused(&api.get("/v1.51/containers/none/json"), 404, "No such container: none");
+    refused(
+        &api.call("POST", "/v1.51/containers/create?name=b%20ad", json!({"Image": "busybox"})),
+        400,
+        "Invalid container name (b ad), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+    );
+    refused(
+        &api.call("POST", "/v1.51/containers/create?name=..%2Fx", json!({"Image": "busybox"})),
+        400,
+        "Invalid container name",
+    );
+    refused(&api.get("/v1.51/containers/json?filters={bad"), 400, "invalid filter");
+    refused(&api.get("/v1.51/containers/json?filters={\"nope\":[\"x\"]}"), 400, "invalid filter 'nope'");
+    // fields nobody knows are ignored, as Docker ignores them
+    let made = api.call("POST", "/v1.51/containers/create", json!({"Image": "busybox", "Bogus": {"x": [1]}}));
+    assert_eq!(made.status, 201, "{}", made.message());
+    let id = made.json()["Id"].as_str().unwrap().to_owned();
+    assert_eq!(api.call("DELETE", &format!("/containers/{id}"), Value::Null).status, 204);
+    host.assert_no_leaks();
+}
+
+#[test]
+fn r_arch_08_bad_host_configs_leave_nothing() {
+    let host = Host::boot();
+    let api = host.api();
+    let create = |config: Value| {
+        api.call("POST", "/v1.51/containers/create", json!({"Image": "busybox", "Cmd": ["true"], "HostConfig": config}))
+    };
+    refused(&create(json!({"Memory": 1000})), 400, "Minimum memory limit allowed is 6MB");
+    refused(&create(json!({"NetworkMode": "container:none"})), 404, "No such container: none");
+    refused(&create(json!({"Binds": ["relative:/x"]})), 400, "");
+    refused(
+        &create(json!({"Binds": ["/a:relative"]})),
+        400,
+        "invalid mount path: 'relative' mount path must be absolute",
+    );
+    refused(&create(json!({"Binds": ["/a:/"]})), 400, "");
+    refused(&create(json!({"RestartPolicy": {"Name": "sometimes"}})), 400, "invalid restart policy");
+    refused(
+        &create(json!({"AutoRemove": true, "RestartPolicy": {"Name": "always"}})),
+        400,
+        "can't create 'AutoRemove' container with restart policy",
+    );
+    refused(
+        &create(json!({"Mounts": [{"Type": "bind", "Source": "/no/such/source", "Target": "/x"}]})),
+        400,
+        "bind source path does not exist: /no/such/source",
+    );
+    refused(&create(json!({"Mounts": [{"Type": "wat", "Target": "/x"}]})), 400, "mount type unknown");
+    refused(&create(json!({"LogConfig": {"Type": "nope"}})), 400, "logger: no log driver named 'nope' is registered");
+    assert_eq!(api.get("/containers/json?all=1").json().as_array().map(Vec::len), Some(0));
+    host.assert_no_leaks();
+}
+
+#[test]
+fn r_arch_08_a_failed_start_leaves_the_container_and_nothing_else() {
+    let host = Host::boot();
+    let api = host.api();
+    let made = api.call("POST", "/containers/create?name=c1", json!({"Image": "busybox", "Cmd": ["/none"]}));
+    assert_eq!(made.status, 201);
+    refused(&api.call("POST", "/containers/c1/start", Value::Null), 400, "no such file or directory");
+    let state = api.get("/containers/c1/json").json();
+    assert_eq!((state["State"]["Status"].as_str(), state["State"]["ExitCode"].as_i64()), (Some("created"), Some(127)));
+    assert!(state["State"]["Error"].as_str().unwrap().contains("no such file or directory"));
+    assert_eq!(api.call("DELETE", "/containers/c1", Value::Null).status, 204);
+    host.assert_no_leaks();
+}
+
+#[test]
+fn r_arch_08_broken_connections_do_no_harm() {
+    let host = Host::boot();
+    let api = host.api();
+    let requests: [&[u8]; 8] = [
+        b"\x00\x01\x02\x03\r\n\r\n",
+        b"GET",
+        b"GET /_ping HTTP/9.9\r\n\r\n",
+        b"POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n{",
+        b"POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Length: -5\r\n\r\n",
+        b"GET /containers/%00%ff/json HTTP/1.1\r\nHost: d\r\n\r\n",
+        b"POST /containers/none/attach?stream=1 HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n",
+    ];
+    for request in requests {
+        let mut stream = api.connect().unwrap();
+        stream.write_all(request).unwrap();
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.take(100_000).read_to_end(&mut answer);
+        assert_eq!(api.get("/_ping").status, 200, "after {:?}", String::from_utf8_lossy(request));
+    }
+    // one enormous header and one enormous body
+    let mut stream = api.connect().unwrap();
+    let _ = stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: d\r\nX: ");
+    let _ = stream.write_all(&vec![b'a'; 4 << 20]);
+    let huge = format!("{{\"Image\":\"busybox\",\"Env\":[\"{}\"]}}", "a1".repeat(64 << 20));
+    let answer = api.send("POST", "/containers/create", Some("application/json"), huge.as_bytes());
+    assert!((400..500).contains(&answer.status), "{}", answer.status);
+    assert_eq!(api.get("/_ping").status, 200);
+    host.assert_no_leaks();
+}
+
+/// A tar archive of one entry, as hostile as its header says.
+fn tar_entry(name: &str, kind: u8, link: &str, data: &[u8]) -> Vec<u8> {
+    let mut header = [0u8; 512];
+    header[..name.len()].copy_from_slice(name.as_bytes());
+    header[100..107].copy_from_slice(b"0000644");
+    header[108..115].copy_from_slice(b"0000000");
+    header[116..123].copy_from_slice(b"0000000");
+    header[124..135].copy_from_slice(format!("{:011o}", data.len()).as_bytes());
+    header[136..147].copy_from_slice(b"00000000000");
+    header[156] = kind;
+    header[157..157 + link.len()].copy_from_slice(link.as_bytes());
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    header[148..156].copy_from_slice(b"        ");
+    let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let mut entry = header.to_vec();
+    entry.extend_from_slice(data);
+    entry.resize(entry.len().div_ceil(512) * 512, 0);
+    entry
+}
+
+#[test]
+fn r_arch_08_hostile_archives_never_leave_their_root() {
+    let host = Host::boot();
+    let api = host.api();
+    let mark = host.dir().join("pwned");
+    let up = format!("{}{}", "../".repeat(20), mark.strip_prefix("/").unwrap().display());
+    let traversal = tar_entry(&up, b'0', "", b"x");
+    let absolute = tar_entry(mark.to_str().unwrap(), b'0', "", b"x");
+    let mut through_link = tar_entry("link", b'2', host.dir().to_str().unwrap(), b"");
+    through_link.extend(tar_entry("link/pwned", b'0', "", b"x"));
+    let mut hard = tar_entry("hard", b'1', "/etc/shadow", b"");
+    hard.extend(tar_entry("after", b'0', "", b"x"));
+    for (name, mut bytes) in [("traversal", traversal), ("absolute", absolute), ("link", through_link), ("hard", hard)]
+    {
+        bytes.resize(bytes.len() + 1024, 0);
+        let answer =
+            api.send("POST", &format!("/images/create?fromSrc=-&repo={name}"), Some("application/x-tar"), &bytes);
+        assert!(!mark.exists(), "{name} wrote outside: {}", answer.message());
+    }
+    for (what, bytes) in [
+        ("truncated", tar_entry("f1", b'0', "", &[b'x'; 5000])[..2000].to_vec()),
+        ("garbage", vec![0xa5; 10_000]),
+        ("gzip", b"\x1f\x8b\x08\x00garbage".to_vec()),
+    ] {
+        let answer = api.send("POST", "/images/load", Some("application/x-tar"), &bytes);
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(answer.status >= 400 || text.contains("errorDetail"), "{what}: {} {text}", answer.status);
+    }
+    for image in api.get("/images/json").json().as_array().unwrap() {
+        let tag = image["RepoTags"][0].as_str().unwrap_or_default().to_owned();
+        assert_eq!(api.call("DELETE", &format!("/images/{tag}?force=1"), Value::Null).status, 200);
+    }
+    let left = std::fs::read_dir(host.data_root().join("overlay2"))
+        .unwrap()
+        .flatten()
+        .filter(|e| e.file_name().len() > 2)
+        .count();
+    assert_eq!(left, 0, "nothing half-unpacked stays");
+    host.assert_no_leaks();
+}
