@@ -15,6 +15,7 @@ mod error;
 mod exec;
 mod hooks;
 mod launch;
+mod limits;
 mod plan;
 pub mod seccomp;
 
@@ -22,7 +23,10 @@ pub use error::{Error, LaunchError, LaunchErrorKind, Step};
 pub use exec::{ExecFds, ExecTarget, exec};
 pub use hooks::{HookError, Moment, run as run_hooks};
 pub use launch::{CgroupFds, Init, LaunchFds, Start, Stdio, launch};
+pub use limits::{limits, limits_without_devices};
+pub use plan::options::KNOWN as MOUNT_OPTIONS;
 pub use plan::{
     Capabilities, CgroupView, DeviceNode, ExecPlan, HookPlan, HooksPlan, IdMaps, JoinNamespace, MountSource, MountStep,
-    Namespaces, Overlay, Plan, PlanOptions, ProcessPlan, Propagation, Root, SeccompPlan, V1Controller, plan, plan_exec,
+    Namespaces, Overlay, Plan, PlanOptions, ProcessPlan, Propagation, Root, SchedulerPlan, SeccompPlan, V1Controller,
+    plan, plan_exec,
 };

@@ -6,7 +6,7 @@
 mod build;
 mod devices;
 mod mounts;
-mod options;
+pub(crate) mod options;
 mod process;
 
 use crate::seccomp::Program;
@@ -323,6 +323,8 @@ pub struct ProcessPlan {
     pub argv: Vec<CString>,
     /// Environment.
     pub env: Vec<CString>,
+    /// Whether `HOME` is taken from the container's user database, the environment having none.
+    pub set_home: bool,
     /// Folders of `PATH`, from the environment.
     pub path: Vec<CString>,
     /// Working directory.
@@ -349,8 +351,8 @@ pub struct ProcessPlan {
     pub rlimits: Vec<(u32, u64, u64)>,
     /// `oom_score_adj`
     pub oom_score_adj: Option<i32>,
-    /// Scheduling: policy, flags, nice, priority, runtime, deadline, period.
-    pub scheduler: Option<(u32, u64, i32, u32, u64, u64, u64)>,
+    /// Scheduling.
+    pub scheduler: Option<SchedulerPlan>,
     /// I/O priority: class, priority.
     pub io_priority: Option<(u32, u32)>,
     /// AppArmor profile taken at exec.
@@ -359,6 +361,25 @@ pub struct ProcessPlan {
     pub selinux: Option<CString>,
     /// System call filter.
     pub seccomp: Option<SeccompPlan>,
+}
+
+/// Arguments of `sched_setattr(2)`; times in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchedulerPlan {
+    /// `SCHED_*`
+    pub policy: u32,
+    /// `SCHED_FLAG_*`
+    pub flags: u64,
+    /// Nice value.
+    pub nice: i32,
+    /// Real-time priority.
+    pub priority: u32,
+    /// Deadline class.
+    pub runtime: u64,
+    /// Deadline class.
+    pub deadline: u64,
+    /// Deadline class.
+    pub period: u64,
 }
 
 /// Bits of the five sets.
