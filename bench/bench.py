@@ -14,7 +14,7 @@ What it needs: python3, a `docker` CLI, busybox-static (/bin/busybox), root (to 
 Every figure is in milliseconds unless its name says otherwise. A case that an engine cannot do is
 reported as 'failed: why' and never silently dropped.
 """
-import argparse, atexit, concurrent.futures, http.client, io, json, os, shutil, socket, statistics, subprocess, sys, tarfile, tempfile, time
+import argparse, atexit, concurrent.futures, hashlib, http.client, io, json, os, shutil, socket, statistics, subprocess, sys, tarfile, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BIN = os.environ.get("WHARF_BIN", os.path.join(ROOT, "target/wharf"))
@@ -245,28 +245,36 @@ def c_logs_100MB(e):
     return {"write_ms": w, "read_ms": r}
 
 
-def _image_tar(e):
+def _image_tar():
     """A docker-save archive of five 40 MB layers, half compressible, made once."""
-    path = os.path.join(tempfile.gettempdir(), "engine-bench-image.tar")
-    if not os.path.exists(path):
-        rnd = os.urandom(1 << 20)
-        with tempfile.TemporaryDirectory() as d:
-            with open(d + "/Dockerfile", "w") as f:
-                f.write(f"FROM {IMAGE}\n" + "".join(f"COPY l{i} /data/l{i}\n" for i in range(5)))
-            for i in range(5):
-                os.mkdir(f"{d}/l{i}")
-                for j in range(400):
-                    with open(f"{d}/l{i}/f{j}", "wb") as f:
-                        o = (i * 400 + j) * 997 % 900000
-                        f.write(rnd[o:o + 50000] + b"text %d\n" % j * 6000)
-            e.docker("build", "-q", "-t", "bench/big", d, env={"DOCKER_BUILDKIT": "0"})
-        e.docker("save", "-o", path, "bench/big")
-        e.docker("rmi", "-f", "bench/big")
+    path = os.path.join(tempfile.gettempdir(), "wharf-bench-image.tar")
+    if os.path.exists(path):
+        return path
+    rnd = os.urandom(1 << 20)
+    layers = [busybox_tar()]
+    for i in range(5):
+        buf = io.BytesIO()
+        with tarfile.open(fileobj=buf, mode="w") as t:
+            for j in range(400):
+                o = (i * 400 + j) * 997 % 900000
+                data = rnd[o:o + 50000] + b"text %d\n" % j * 6000
+                f = tarfile.TarInfo(f"data/l{i}/f{j}"); f.size = len(data); t.addfile(f, io.BytesIO(data))
+        layers.append(buf.getvalue())
+    diffs = ["sha256:" + hashlib.sha256(l).hexdigest() for l in layers]
+    config = json.dumps({"architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z", "config": {"Cmd": ["sh"]},
+                         "history": [{"created": "2026-01-01T00:00:00Z", "created_by": f"layer {i}"} for i in range(len(layers))],
+                         "rootfs": {"type": "layers", "diff_ids": diffs}}).encode()
+    files = [(f"{d[7:]}/layer.tar", l) for d, l in zip(diffs, layers)] + [(hashlib.sha256(config).hexdigest() + ".json", config)]
+    manifest = json.dumps([{"Config": files[-1][0], "RepoTags": ["bench/big:latest"], "Layers": [n for n, _ in files[:-1]]}]).encode()
+    with tarfile.open(path + ".part", mode="w") as t:
+        for name, data in files + [("manifest.json", manifest)]:
+            f = tarfile.TarInfo(name); f.size = len(data); t.addfile(f, io.BytesIO(data))
+    os.rename(path + ".part", path)
     return path
 
 
 def c_load_save_200MB(e):
-    path = _image_tar(e)
+    path = _image_tar()
     r = {"load_ms": ms(lambda: e.docker("load", "-i", path)),
          "save_ms": ms(lambda: e.docker("save", "-o", tempfile.gettempdir() + "/engine-bench-out.tar", "bench/big"))}
     r["rmi_ms"] = ms(lambda: e.docker("rmi", "-f", "bench/big"))
