@@ -29,7 +29,7 @@ pub use linux::*;
 pub use process::*;
 pub use resources::*;
 pub use state::*;
-pub use validate::{ValidationError, validate};
+pub use validate::{ValidationError, validate, validate_process};
 
 pub use crate::seccomp::{Action, Arch, LinuxSeccomp, Operator, SeccompArg, SyscallRule};
 
