@@ -15,6 +15,7 @@ mod host;
 mod image;
 mod leaks;
 mod terminal;
+mod vm;
 mod wait;
 
 pub use api::{Api, Response};
@@ -22,6 +23,7 @@ pub use daemon::{Daemon, executable as program};
 pub use host::{Cli, Host, Output, Outside};
 pub use image::busybox_archive;
 pub use terminal::Terminal;
+pub use vm::virtual_machine;
 pub use wait::{eventually, wait_readable};
 
 /// The image every host is given: busybox with one link per applet and `CMD ["sh"]`.

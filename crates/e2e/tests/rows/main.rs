@@ -26,3 +26,4 @@ mod isolation;
 mod lifecycle;
 mod listing;
 mod recovery;
+mod v2;
