@@ -9,6 +9,8 @@ mount --rbind "$dir/cg" /sys/fs/cgroup
 umount -l "$dir/cg"
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock
+# a daemon that is started without a data root (by the client, say) finds an empty /var/lib/wharf
+mount -t tmpfs -o mode=755 tmpfs /var/lib
 echo 'nameserver 203.0.113.1' >"$dir/resolv.conf"
 [ -e /etc/resolv.conf ] && mount --bind "$dir/resolv.conf" "$(readlink -f /etc/resolv.conf)" 2>/dev/null || true
 hostname testhost

@@ -130,7 +130,7 @@ fn r_arch_02_tcp_and_several_hosts() {
 fn r_arch_01_our_client_starts_the_daemon_by_itself() {
     let host = Host::bare();
     let mut command = host.command(Cli::Wharf);
-    command.env_remove("DOCKER_HOST").env("WHARF_DATA_ROOT", host.data_root());
+    command.env_remove("DOCKER_HOST");
     let out = command.args(["version", "--format", "{{.Server.APIVersion}}"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "1.51", "{}", String::from_utf8_lossy(&out.stderr));
 }
