@@ -1,15 +1,28 @@
 //! Blobs, layers, snapshots, images and tags, with one garbage collector.
+//!
+//! ```text
+//!   load, import ──► intake ──► staging ──sync, rename──► layers ◄── lower folders ── snapshots (one per container)
+//!                                              │            ▲
+//!                                            rows ──► catalog (immutable picture for every reader)
+//! ```
 
+mod catalog;
 mod driver;
 mod error;
-mod image;
+mod images;
+mod intake;
 mod job;
+mod layout;
+mod load;
 mod model;
+mod rows;
+mod snapshot;
 mod store;
 
+pub use catalog::{Catalog, Image, LayerInfo};
 pub use driver::{Driver, Rootfs};
 pub use error::{Error, Result};
-pub use image::{Catalog, Image, LayerInfo};
 pub use job::{Job, Progress};
 pub use model::{Change, ChangeKind, Commit, HistoryRow, Import, Loaded, Pruned, Removed, SnapshotSize, Usage, Use};
-pub use store::{MIGRATIONS, Store};
+pub use rows::MIGRATIONS;
+pub use store::Store;

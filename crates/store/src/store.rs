@@ -1,47 +1,107 @@
-//! The store's public operations.
+//! The store itself: what it holds in memory, how it opens and repairs, and how every change is made.
+//!
+//! A change is: files first (synced), then rows in one transaction, then the catalog in memory. A crash in between leaves
+//! files without a row, which the next start removes, or nothing at all.
 
 use std::{
-    io::{Read, Write},
+    collections::{BTreeMap, HashMap, HashSet},
+    os::unix::ffi::OsStrExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc},
 };
 
 use wharf_spec::{
-    id::{ContainerId, ImageId},
-    platform::Platform,
+    digest::Digest,
+    id::{ContainerId, DiffId, ImageId},
     reference::Reference,
 };
-use wharf_state::{Db, Migrations};
+use wharf_state::Db;
 
 use crate::{
-    Catalog, Change, Commit, Driver, Error, HistoryRow, Image, Import, Job, Loaded, Pruned, Removed, Result, Rootfs,
-    SnapshotSize, Usage, Use,
+    Catalog, Driver, Error, Image, LayerInfo, Result,
+    catalog::{image_from_rows, rebuild_names},
+    layout::{INIT, Layout, STAGING, Stage, remove_tree},
+    rows::{self, ImageRow, LayerRow, MovedRow, NameRow, SnapshotRow},
 };
-
-/// The store's tables; give them to `Db::open`.
-pub const MIGRATIONS: Migrations = Migrations { owner: "store", steps: &[] };
 
 /// All images and all container file systems under one data root. Clones are the same store. Every operation is
 /// synchronous: call it on a blocking thread. Reading the catalog never waits for a write.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) driver: Driver,
+    pub(crate) db: Db,
+    catalog: RwLock<Arc<Catalog>>,
+    /// Held while names, images or layers change.
+    changes: Mutex<Changes>,
+    pub(crate) snapshots: Mutex<HashMap<ContainerId, Arc<SnapshotRow>>>,
+    /// Folders to be removed, for the thread that does it.
+    reaper: mpsc::Sender<std::path::PathBuf>,
+}
+
+/// What only the writer needs.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// Layers that a running operation relies on, with the number of operations.
+    pins: HashMap<DiffId, usize>,
+}
+
+/// A layer that is complete in its staging folder.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(crate) stage: Stage,
+    pub(crate) diff: DiffId,
+    pub(crate) row: LayerRow,
+}
+
+/// An image to be added.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub(crate) struct NewImage {
+    pub(crate) config: Arc<[u8]>,
+    pub(crate) parent: Option<ImageId>,
+    pub(crate) names: Vec<Reference>,
+}
 
 impl Store {
     /// Opens (or creates) the store under `root`, with its rows in `db`, and repairs what a crash left. `None` chooses
     /// the driver.
     pub fn open(root: &Path, driver: Option<Driver>, db: Db) -> Result<Self> {
-        let _ = (root, driver, db);
-        Err(Error::Unsupported("not yet".into()))
+        let driver = driver.unwrap_or(Driver::Overlay2);
+        db.migrate(rows::MIGRATIONS)?;
+        let layout = Layout::create(root, driver)?;
+        let (catalog, snapshots) = read_rows(&db)?;
+        let (reaper, work) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("wharf-reaper".into())
+            .spawn(move || reap(&work))
+            .map_err(Error::io("start thread", root))?;
+        let inner = Inner {
+            layout,
+            driver,
+            db,
+            catalog: RwLock::new(Arc::new(catalog)),
+            changes: Mutex::default(),
+            snapshots: Mutex::new(snapshots),
+            reaper,
+        };
+        let store = Self { inner: Arc::new(inner) };
+        store.repair()?;
+        store.make_init_layer()?;
+        Ok(store)
     }
 
     /// The driver in use.
     pub fn driver(&self) -> Driver {
-        Driver::Overlay2
+        self.inner.driver
     }
 
     /// The picture of this moment.
     pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::default()
+        self.inner.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// [`Catalog::resolve`] on the picture of this moment.
@@ -49,144 +109,293 @@ impl Store {
         self.catalog().resolve(text).cloned()
     }
 
-    /// One row per instruction, newest first.
-    pub fn history(&self, image: &Image) -> Result<Vec<HistoryRow>> {
-        let _ = image;
-        Err(Error::Unsupported("not yet".into()))
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.inner.layout
     }
 
-    /// Puts a name on an image; the name leaves the image that had it. A reference without a tag means `latest`.
-    pub fn tag(&self, id: &ImageId, reference: &Reference) -> Result<()> {
-        let _ = (id, reference);
-        Err(Error::Unsupported("not yet".into()))
+    /// Takes the right to change names, images and layers.
+    pub(crate) fn change(&self) -> Change<'_> {
+        let changes = self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        Change { store: self, catalog: (*self.catalog()).clone(), changes, rows: Vec::new() }
     }
 
-    /// `rmi`: removes a name, and with the last one the image and the layers that nobody else uses. `users` tells which
-    /// containers use an image.
-    ///
-    /// # Errors
-    /// [`Error::Conflict`] with Docker's sentence when containers or several repositories use it and `force` does not help.
-    pub fn remove(
-        &self,
-        name: &str,
-        force: bool,
-        prune_parents: bool,
-        users: &dyn Fn(&ImageId) -> Vec<Use>,
-    ) -> Result<Vec<Removed>> {
-        let _ = (name, force, prune_parents, users);
-        Err(Error::Unsupported("not yet".into()))
+    /// Keeps a layer from being collected while the result lives. `None`: it is not there.
+    pub(crate) fn pin(&self, diff: &DiffId) -> Option<Pin> {
+        let mut changes = self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.catalog().layer(diff)?;
+        *changes.pins.entry(*diff).or_default() += 1;
+        Some(Pin { store: self.clone(), diff: *diff })
     }
 
-    /// Removes images that no container uses and that `select` accepts: those without a name, or with `all` named ones too.
-    pub fn prune(
-        &self,
-        all: bool,
-        users: &dyn Fn(&ImageId) -> Vec<Use>,
-        select: &dyn Fn(&Image) -> bool,
-    ) -> Result<Pruned> {
-        let _ = (all, users, select);
-        Err(Error::Unsupported("not yet".into()))
+    pub(crate) fn snapshot_rows(&self) -> MutexGuard<'_, HashMap<ContainerId, Arc<SnapshotRow>>> {
+        self.inner.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes an image of one layer from a tar (plain or gzip, bzip2, xz, zstd).
-    pub fn import(&self, reader: &mut dyn Read, import: &Import, job: &Job) -> Result<ImageId> {
-        let _ = (reader, import, job);
-        Err(Error::Unsupported("not yet".into()))
+    /// Has a folder removed that is out of sight already.
+    pub(crate) fn reap(&self, path: std::path::PathBuf) {
+        // the thread lives as long as the sender; if it is gone the next start removes the folder
+        let _ = self.inner.reaper.send(path);
     }
 
-    /// Takes in a `docker save` archive or an OCI layout (tar, plain or compressed), with all images in it or those for
-    /// `platform`.
-    pub fn load(&self, reader: &mut (dyn Read + Send), platform: Option<&Platform>, job: &Job) -> Result<Vec<Loaded>> {
-        let _ = (reader, platform, job);
-        Err(Error::Unsupported("not yet".into()))
+    /// Removes what no row speaks of, and makes again what a row promises and only emptiness was lost of.
+    fn repair(&self) -> Result<()> {
+        let layout = self.layout();
+        let catalog = self.catalog();
+        let snapshots = self.snapshot_rows().clone();
+        let known: HashSet<String> = catalog
+            .layers
+            .keys()
+            .map(Digest::hex)
+            .chain(snapshots.keys().map(|id| id.as_str().to_owned()))
+            .chain([INIT.to_owned(), STAGING.to_owned()])
+            .collect();
+        for path in entries(layout.base())? {
+            let name = path.file_name().unwrap_or_default();
+            if !known.iter().any(|k| k.as_bytes() == name.as_bytes()) {
+                layout.retire(&path)?;
+            }
+        }
+        // removed in the background, whatever their size
+        for path in entries(&layout.staging())? {
+            self.reap(path);
+        }
+        let lost: Vec<DiffId> =
+            catalog.layers.keys().filter(|d| !layout.layer_files(d).is_dir()).copied().collect();
+        if !lost.is_empty() {
+            tracing::error!("layers without files, their images cannot run: {lost:?}");
+        }
+        for id in snapshots.keys() {
+            if !layout.snapshot(id).join(crate::layout::DIFF).is_dir() {
+                self.make_snapshot_folders(id)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("base", &self.layout().base()).finish_non_exhaustive()
+    }
+}
+
+/// A layer that is kept while this lives.
+#[derive(Debug)]
+pub(crate) struct Pin {
+    store: Store,
+    diff: DiffId,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let mut changes = self.store.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = changes.pins.get_mut(&self.diff) {
+            *count -= 1;
+            if *count == 0 {
+                changes.pins.remove(&self.diff);
+            }
+        }
+    }
+}
+
+/// One row to be written or, without a document, removed.
+type RowChange = (wharf_state::Table, String, Option<Vec<u8>>);
+
+/// A change of names, images and layers in the making. Nothing is visible before [`Change::commit`].
+pub(crate) struct Change<'a> {
+    store: &'a Store,
+    pub(crate) catalog: Catalog,
+    changes: MutexGuard<'a, Changes>,
+    rows: Vec<RowChange>,
+}
+
+impl Change<'_> {
+    pub(crate) fn store(&self) -> &Store {
+        self.store
     }
 
-    /// Writes images (names, names without tag = all tags, or identifiers) in the form of Docker 28: docker-archive and
-    /// OCI layout in one tar. Fails before the first byte when a name is unknown.
-    pub fn save(&self, names: &[String], writer: &mut dyn Write, job: &Job) -> Result<()> {
-        let _ = (names, writer, job);
-        Err(Error::Unsupported("not yet".into()))
+    /// Moves a staged layer (whose data is synced) to its place, unless it is there.
+    pub(crate) fn add_layer(&mut self, staged: Staged) -> Result<()> {
+        if self.catalog.layers.contains_key(&staged.diff) {
+            return Ok(());
+        }
+        let place = self.store.layout().layer(&staged.diff);
+        // left by a commit that did not succeed
+        if let Some(old) = self.store.layout().retire(&place)? {
+            self.store.reap(old);
+        }
+        staged.stage.publish(&place)?;
+        let info = LayerInfo { size: staged.row.size, tar_size: staged.row.tar_size };
+        self.catalog.layers.insert(staged.diff, info);
+        self.put(rows::LAYERS, staged.diff.to_string(), &staged.row);
+        Ok(())
     }
 
-    /// Bytes of layers of `image` that other images have too (`SharedSize`).
-    pub fn shared_size(&self, image: &Image) -> u64 {
-        let _ = image;
-        0
+    /// Adds an image whose layers are there; the same image twice is no error.
+    pub(crate) fn add_image(&mut self, new: &NewImage) -> Result<ImageId> {
+        let id = Digest::of(&new.config);
+        if !self.catalog.images.contains_key(&id) {
+            let row = ImageRow { parent: new.parent, last_tagged: None };
+            let image = image_from_rows(id, new.config.clone(), &row, &self.catalog.layers)?;
+            if let Some(missing) = image.layers.iter().find(|d| !self.catalog.layers.contains_key(d)) {
+                return Err(Error::Corrupt(format!("layer {missing} of image {id} is not there")));
+            }
+            self.put(rows::IMAGES, id.to_string(), &row);
+            self.rows.push((rows::CONFIGS, id.to_string(), Some(new.config.to_vec())));
+            self.catalog.images.insert(id, Arc::new(image));
+        }
+        for name in &new.names {
+            self.set_name(name, &id)?;
+        }
+        Ok(id)
     }
 
-    /// What the images take on disk.
-    pub fn usage(&self) -> Usage {
-        Usage::default()
+    /// Lets `name` mean `id`.
+    pub(crate) fn set_name(&mut self, name: &Reference, id: &ImageId) -> Result<()> {
+        let image = self.catalog.images.get(id).ok_or_else(|| Error::NoSuchImage(id.to_string()))?;
+        let mut image = (**image).clone();
+        let old = self.catalog.names.insert(name.clone(), *id);
+        self.put(rows::NAMES, name.to_string(), &NameRow { image: *id });
+        if name.digest().is_none() {
+            let now = jiff::Timestamp::now().as_nanosecond();
+            image.last_tagged = Some(now);
+            let row = ImageRow { parent: image.parent, last_tagged: Some(now.to_string()) };
+            self.put(rows::IMAGES, id.to_string(), &row);
+        }
+        self.catalog.images.insert(*id, Arc::new(image));
+        for id in old.iter().chain([id]) {
+            rebuild_names(&mut self.catalog, id);
+        }
+        Ok(())
     }
 
-    /// The image that is built into this program, installed under its name when it is not there yet.
-    pub fn install_hello_world(&self) -> Result<Arc<Image>> {
-        Err(Error::Unsupported("not yet".into()))
+    /// Removes a name; says which image it meant.
+    pub(crate) fn remove_name(&mut self, name: &Reference) -> Option<ImageId> {
+        let id = self.catalog.names.remove(name)?;
+        self.rows.push((rows::NAMES, name.to_string(), None));
+        rebuild_names(&mut self.catalog, &id);
+        Some(id)
     }
 
-    /// Makes the folders of a new container on `image` (`None`: an empty file system). No mount, no process.
-    pub fn snapshot_create(&self, id: &ContainerId, image: Option<&ImageId>) -> Result<()> {
-        let _ = (id, image);
-        Err(Error::Unsupported("not yet".into()))
+    /// Removes an image that has no names.
+    pub(crate) fn remove_image(&mut self, id: &ImageId) {
+        self.catalog.images.remove(id);
+        self.rows.push((rows::IMAGES, id.to_string(), None));
+        self.rows.push((rows::CONFIGS, id.to_string(), None));
     }
 
-    /// How the runtime has to mount the container's root.
-    pub fn snapshot_rootfs(&self, id: &ContainerId) -> Result<Rootfs> {
-        let _ = id;
-        Err(Error::Unsupported("not yet".into()))
+    fn put<T: serde::Serialize>(&mut self, table: wharf_state::Table, key: String, row: &T) {
+        self.rows.push((table, key, Some(rows::encode(row))));
     }
 
-    /// A detached mount of the container's root in this process, attached nowhere (overlay), or its folder: to copy files
-    /// out of and into a container that does not run. It vanishes with the descriptor.
-    pub fn snapshot_open(&self, id: &ContainerId) -> Result<std::os::fd::OwnedFd> {
-        let _ = id;
-        Err(Error::Unsupported("not yet".into()))
+    /// Makes it durable, then visible; then layers that nobody uses any more are collected.
+    pub(crate) fn commit(mut self) -> Result<()> {
+        let garbage = self.unused_layers();
+        for diff in &garbage {
+            self.catalog.layers.remove(diff);
+            self.rows.push((rows::LAYERS, diff.to_string(), None));
+        }
+        let rows = std::mem::take(&mut self.rows);
+        wharf_sys::failpoint::hit("store.commit").map_err(Error::io("commit", self.store.layout().base()))?;
+        self.store.inner.db.write(move |tx| -> Result<(), wharf_state::Error> {
+            for (table, key, doc) in &rows {
+                match doc {
+                    Some(doc) => tx.put(*table, key, doc)?,
+                    None => drop(tx.delete(*table, key)?),
+                }
+            }
+            Ok(())
+        })?;
+        *self.store.inner.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.catalog);
+        wharf_sys::failpoint::hit("store.commit.after_rows").map_err(Error::io("commit", self.store.layout().base()))?;
+        for diff in &garbage {
+            if let Some(path) = self.store.layout().retire(&self.store.layout().layer(diff))? {
+                self.store.reap(path);
+            }
+        }
+        Ok(())
     }
 
-    /// `GraphDriver.Data` of an inspected container.
-    pub fn snapshot_data(&self, id: &ContainerId) -> Result<Vec<(&'static str, String)>> {
-        let _ = id;
-        Err(Error::Unsupported("not yet".into()))
+    /// Layers of no image, no container and no running operation.
+    pub(crate) fn unused_layers(&self) -> Vec<DiffId> {
+        let mut used: HashSet<DiffId> = self.catalog.images.values().flat_map(|i| i.layers.iter().copied()).collect();
+        used.extend(self.store.snapshot_rows().values().flat_map(|s| s.layers.iter().copied()));
+        used.extend(self.changes.pins.keys().copied());
+        self.catalog.layers.keys().filter(|d| !used.contains(d)).copied().collect()
     }
+}
 
-    /// `GraphDriver.Data` of an inspected image.
-    pub fn image_data(&self, image: &Image) -> Vec<(&'static str, String)> {
-        let _ = image;
-        Vec::new()
+fn read_rows(db: &Db) -> Result<(Catalog, HashMap<ContainerId, Arc<SnapshotRow>>)> {
+    db.read(|tx| {
+        let mut catalog = Catalog::default();
+        tx.scan(rows::LAYERS, |key, doc| -> Result<()> {
+            let row: LayerRow = decode(key, doc)?;
+            let info = LayerInfo { size: row.size, tar_size: row.tar_size };
+            catalog.layers.insert(parse(key)?, info);
+            Ok(())
+        })?;
+        let mut configs: HashMap<String, Arc<[u8]>> = HashMap::new();
+        tx.scan(rows::CONFIGS, |key, doc| -> Result<()> {
+            configs.insert(key.to_owned(), doc.into());
+            Ok(())
+        })?;
+        let mut images = BTreeMap::new();
+        tx.scan(rows::IMAGES, |key, doc| -> Result<()> {
+            let row: ImageRow = decode(key, doc)?;
+            let id = parse(key)?;
+            let config = configs.remove(key).ok_or_else(|| Error::Corrupt(format!("image {key} has no configuration")))?;
+            images.insert(id, Arc::new(image_from_rows(id, config, &row, &catalog.layers)?));
+            Ok(())
+        })?;
+        catalog.images = images;
+        tx.scan(rows::NAMES, |key, doc| -> Result<()> {
+            let row: NameRow = decode(key, doc)?;
+            catalog.names.insert(Reference::parse(key)?, row.image);
+            Ok(())
+        })?;
+        let ids: Vec<ImageId> = catalog.images.keys().copied().collect();
+        ids.iter().for_each(|id| rebuild_names(&mut catalog, id));
+        let mut snapshots = HashMap::new();
+        tx.scan(rows::SNAPSHOTS, |key, doc| -> Result<()> {
+            let id = key.parse().map_err(|e| Error::Corrupt(format!("snapshot row: {e}")))?;
+            snapshots.insert(id, Arc::new(decode::<SnapshotRow>(key, doc)?));
+            Ok(())
+        })?;
+        Ok((catalog, snapshots))
+    })
+}
+
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(key: &str, doc: &[u8]) -> Result<T> {
+    serde_json::from_slice(doc).map_err(|e| Error::Corrupt(format!("row {key}: {e}")))
+}
+
+fn parse(key: &str) -> Result<Digest> {
+    key.parse().map_err(|e| Error::Corrupt(format!("row {key}: {e}")))
+}
+
+fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let list = std::fs::read_dir(folder).map_err(Error::io("read folder", folder))?;
+    list.map(|e| e.map(|e| e.path()).map_err(Error::io("read folder", folder))).collect()
+}
+
+/// Removes retired folders one after the other, off every path that somebody waits for.
+fn reap(work: &mpsc::Receiver<std::path::PathBuf>) {
+    for path in work {
+        if let Err(error) = remove_tree(&path) {
+            tracing::warn!("removed files stay until the next start: {error}");
+        }
     }
+}
 
-    /// Sizes of a container (`ps -s`).
-    pub fn snapshot_size(&self, id: &ContainerId) -> Result<SnapshotSize> {
-        let _ = id;
-        Err(Error::Unsupported("not yet".into()))
+impl From<&wharf_archive::Moved> for MovedRow {
+    fn from(moved: &wharf_archive::Moved) -> Self {
+        Self { before: moved.before, path: moved.path.as_os_str().as_bytes().to_vec(), name: moved.name }
     }
+}
 
-    /// What the container changed against its image, sorted by path (`docker diff`).
-    pub fn snapshot_changes(&self, id: &ContainerId) -> Result<Vec<Change>> {
-        let _ = id;
-        Err(Error::Unsupported("not yet".into()))
-    }
-
-    /// Writes the container's whole file system as a tar (`docker export`).
-    pub fn snapshot_export(&self, id: &ContainerId, writer: &mut dyn Write, job: &Job) -> Result<()> {
-        let _ = (id, writer, job);
-        Err(Error::Unsupported("not yet".into()))
-    }
-
-    /// Makes an image from the container's changes (`docker commit`). The caller pauses the container.
-    pub fn snapshot_commit(&self, id: &ContainerId, commit: &Commit, job: &Job) -> Result<ImageId> {
-        let _ = (id, commit, job);
-        Err(Error::Unsupported("not yet".into()))
-    }
-
-    /// Removes the container's folders. Removing what is not there is no error.
-    pub fn snapshot_remove(&self, id: &ContainerId) -> Result<()> {
-        let _ = id;
-        Err(Error::Unsupported("not yet".into()))
-    }
-
-    /// All containers that have a snapshot: for the reconciliation at start.
-    pub fn snapshots(&self) -> Vec<ContainerId> {
-        Vec::new()
+impl From<&MovedRow> for wharf_archive::Moved {
+    fn from(row: &MovedRow) -> Self {
+        let path = std::ffi::OsStr::from_bytes(&row.path).into();
+        Self { before: row.before, path, name: row.name }
     }
 }

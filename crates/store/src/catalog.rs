@@ -12,7 +12,7 @@ use wharf_spec::{
     reference::{AnyReference, Reference},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, rows::ImageRow};
 
 /// One image.
 #[derive(Debug, Clone)]
@@ -147,4 +147,41 @@ fn prefix_range(prefix: &str) -> Option<(Digest, Digest)> {
     let low = Digest::from_sha256_hex(&format!("{hex:0<64}")).ok()?;
     let high = Digest::from_sha256_hex(&format!("{hex:f<64}")).ok()?;
     Some((low, high))
+}
+
+/// An image as its rows describe it; names come later.
+pub(crate) fn image_from_rows(
+    id: ImageId,
+    config_bytes: Arc<[u8]>,
+    row: &ImageRow,
+    layers: &HashMap<DiffId, LayerInfo>,
+) -> Result<Image> {
+    let config: ImageConfig = serde_json::from_slice(&config_bytes)
+        .map_err(|e| Error::Document(format!("configuration of image {id}: {e}")))?;
+    let size = config.rootfs.diff_ids.iter().filter_map(|d| layers.get(d)).map(|l| l.size).sum();
+    Ok(Image {
+        id,
+        tags: Vec::new(),
+        digests: Vec::new(),
+        parent: row.parent,
+        created: config.created.as_deref().map_or(0, unix_seconds),
+        labels: config.config.and_then(|c| c.labels),
+        layers: config.rootfs.diff_ids,
+        size,
+        last_tagged: row.last_tagged.as_deref().and_then(|t| t.parse().ok()),
+        config_bytes,
+    })
+}
+
+/// Puts the names that mean `id` into its entry.
+pub(crate) fn rebuild_names(catalog: &mut Catalog, id: &ImageId) {
+    let Some(image) = catalog.images.get_mut(id) else { return };
+    let image = Arc::make_mut(image);
+    let mine = catalog.names.iter().filter(|(_, target)| *target == id).map(|(name, _)| name.clone());
+    (image.digests, image.tags) = mine.partition(|name| name.digest().is_some());
+}
+
+/// Seconds since 1970 of an RFC 3339 text; 0 when it is none.
+pub(crate) fn unix_seconds(text: &str) -> i64 {
+    text.parse::<jiff::Timestamp>().map_or(0, |t| t.as_second())
 }

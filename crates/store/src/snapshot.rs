@@ -1,0 +1,270 @@
+//! Snapshots: the writable root of each container on top of its image's layers.
+
+use std::{
+    fs::File,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::{DirBuilderExt, PermissionsExt, symlink},
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+use wharf_spec::id::{ContainerId, ImageId};
+
+use crate::{
+    Driver, Error, Image, Result, Rootfs, SnapshotSize,
+    layout::{DIFF, MERGED, WORK},
+    rows::{self, SnapshotRow},
+    store::{Change, Store},
+};
+
+impl Store {
+    /// Makes the folders of a new container on `image` (`None`: an empty file system). No mount, no process.
+    pub fn snapshot_create(&self, id: &ContainerId, image: Option<&ImageId>) -> Result<()> {
+        let layers = match image {
+            None => Vec::new(),
+            Some(image) => {
+                let catalog = self.catalog();
+                catalog.get(image).ok_or_else(|| Error::NoSuchImage(image.to_string()))?.layers.clone()
+            }
+        };
+        let row = Arc::new(SnapshotRow { image: image.copied(), layers });
+        // from here on the layers are in use; they are still there if the image is
+        self.snapshot_rows().insert(id.clone(), row.clone());
+        let still_there = row.layers.iter().all(|d| self.catalog().layers.contains_key(d));
+        let made = match still_there {
+            true => self.make_snapshot_folders(id),
+            false => Err(Error::NoSuchImage(image.map(ToString::to_string).unwrap_or_default())),
+        };
+        if let Err(error) = made {
+            self.snapshot_rows().remove(id);
+            return Err(error);
+        }
+        let (key, doc) = (id.to_string(), rows::encode(&*row));
+        // not awaited: the writer keeps the order, so whoever writes the container's own row after this and waits for it
+        // has both on the disk
+        self.inner.db.submit(
+            move |tx| tx.put(rows::SNAPSHOTS, &key, &doc),
+            |result: Result<(), wharf_state::Error>| {
+                if let Err(error) = result {
+                    tracing::error!("row of a snapshot: {error}");
+                }
+            },
+        );
+        Ok(())
+    }
+
+    pub(crate) fn make_snapshot_folders(&self, id: &ContainerId) -> Result<()> {
+        let folder = self.layout().snapshot(id);
+        make_dir(&folder, 0o710)?;
+        make_dir(&folder.join(DIFF), 0o755)?;
+        if self.driver() == Driver::Overlay2 {
+            make_dir(&folder.join(WORK), 0o700)?;
+            make_dir(&folder.join(MERGED), 0o700)?;
+            return self.copy_root_metadata(id, &folder.join(DIFF));
+        }
+        Err(Error::Unsupported(format!("storage driver {} is not supported yet", self.driver())))
+    }
+
+    /// The root folder of an overlay shows the metadata of its topmost layer: the container's own must look like the image's.
+    fn copy_root_metadata(&self, id: &ContainerId, upper: &Path) -> Result<()> {
+        let row = self.snapshot_row(id)?;
+        let Some(top) = row.layers.last() else { return Ok(()) };
+        let below = self.layout().layer_files(top);
+        let stat = rustix::fs::stat(&below).map_err(Error::io("stat", &below))?;
+        let mode = rustix::fs::Mode::from_raw_mode(stat.st_mode);
+        if mode.bits() & 0o7777 != 0o755 {
+            rustix::fs::chmod(upper, mode).map_err(Error::io("chmod", upper))?;
+        }
+        if (stat.st_uid, stat.st_gid) != (0, 0) {
+            let (uid, gid) = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
+            rustix::fs::chown(upper, Some(uid), Some(gid)).map_err(Error::io("chown", upper))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn snapshot_row(&self, id: &ContainerId) -> Result<Arc<SnapshotRow>> {
+        self.snapshot_rows().get(id).cloned().ok_or_else(|| Error::NoSuchSnapshot(id.to_string()))
+    }
+
+    /// How the runtime has to mount the container's root.
+    pub fn snapshot_rootfs(&self, id: &ContainerId) -> Result<Rootfs> {
+        let row = self.snapshot_row(id)?;
+        let folder = self.layout().snapshot(id);
+        if self.driver() != Driver::Overlay2 {
+            return Ok(Rootfs::Dir(folder.join(DIFF)));
+        }
+        Ok(Rootfs::Overlay {
+            lower: self.lower(&row.layers),
+            upper: folder.join(DIFF),
+            work: folder.join(WORK),
+            options: Vec::new(),
+        })
+    }
+
+    /// Folders of a stack of layers, top first, with the common mount points below all of them.
+    pub(crate) fn lower(&self, layers: &[wharf_spec::id::DiffId]) -> Vec<PathBuf> {
+        let layout = self.layout();
+        layers.iter().rev().map(|d| layout.layer_files(d)).chain([layout.init()]).collect()
+    }
+
+    /// A detached mount of the container's root in this process, attached nowhere (overlay), or its folder: to copy files
+    /// out of and into a container that does not run. It vanishes with the descriptor.
+    pub fn snapshot_open(&self, id: &ContainerId) -> Result<OwnedFd> {
+        match self.snapshot_rootfs(id)? {
+            Rootfs::Dir(path) => Ok(File::open(&path).map_err(Error::io("open", &path))?.into()),
+            Rootfs::Overlay { lower, upper, work, .. } => mount_overlay(&lower, Some((&upper, &work))),
+        }
+    }
+
+    /// The same, read-only and without touching the container's own work folder: safe while it runs.
+    pub(crate) fn snapshot_view(&self, id: &ContainerId) -> Result<OwnedFd> {
+        match self.snapshot_rootfs(id)? {
+            Rootfs::Dir(path) => Ok(File::open(&path).map_err(Error::io("open", &path))?.into()),
+            Rootfs::Overlay { lower, upper, .. } => {
+                let all: Vec<PathBuf> = std::iter::once(upper).chain(lower).collect();
+                mount_overlay(&all, None)
+            }
+        }
+    }
+
+    /// `GraphDriver.Data` of an inspected container.
+    pub fn snapshot_data(&self, id: &ContainerId) -> Result<Vec<(&'static str, String)>> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        match self.snapshot_rootfs(id)? {
+            Rootfs::Dir(path) => Ok(vec![("Dir", text(&path))]),
+            Rootfs::Overlay { lower, upper, work, .. } => {
+                let lower: Vec<String> = lower.iter().map(|p| text(p)).collect();
+                Ok(vec![
+                    ("LowerDir", lower.join(":")),
+                    ("MergedDir", text(&self.layout().snapshot(id).join(MERGED))),
+                    ("UpperDir", text(&upper)),
+                    ("WorkDir", text(&work)),
+                ])
+            }
+        }
+    }
+
+    /// `GraphDriver.Data` of an inspected image.
+    pub fn image_data(&self, image: &Image) -> Vec<(&'static str, String)> {
+        let layout = self.layout();
+        let Some((top, below)) = image.layers.split_last() else { return Vec::new() };
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        if self.driver() != Driver::Overlay2 {
+            return vec![("Dir", text(layout.layer_files(top)))];
+        }
+        let mut data = Vec::new();
+        if !below.is_empty() {
+            let lower: Vec<String> = below.iter().rev().map(|d| text(layout.layer_files(d))).collect();
+            data.push(("LowerDir", lower.join(":")));
+        }
+        data.push(("MergedDir", text(layout.layer(top).join(MERGED))));
+        data.push(("UpperDir", text(layout.layer_files(top))));
+        data.push(("WorkDir", text(layout.layer(top).join(WORK))));
+        data
+    }
+
+    /// Sizes of a container (`ps -s`).
+    pub fn snapshot_size(&self, id: &ContainerId) -> Result<SnapshotSize> {
+        let row = self.snapshot_row(id)?;
+        let path = self.layout().snapshot(id).join(DIFF);
+        let root = File::open(&path).map_err(Error::io("open", &path))?;
+        let own = wharf_archive::size(root.as_fd())?;
+        let catalog = self.catalog();
+        let image: u64 = row.layers.iter().filter_map(|d| catalog.layer(d)).map(|l| l.size).sum();
+        Ok(match self.driver() {
+            Driver::Overlay2 => SnapshotSize { rw: own, root: own + image },
+            // a full copy: what is more than the image is the container's
+            Driver::Vfs | Driver::Btrfs => SnapshotSize { rw: own.saturating_sub(image), root: own },
+        })
+    }
+
+    /// Removes the container's folders. Removing what is not there is no error.
+    pub fn snapshot_remove(&self, id: &ContainerId) -> Result<()> {
+        if let Some(path) = self.layout().retire(&self.layout().snapshot(id))? {
+            self.reap(path);
+        }
+        let Some(row) = self.snapshot_rows().remove(id) else { return Ok(()) };
+        let key = id.to_string();
+        self.inner.db.submit(
+            move |tx| tx.delete(rows::SNAPSHOTS, &key),
+            |result: Result<bool, wharf_state::Error>| {
+                if let Err(error) = result {
+                    tracing::error!("row of a removed snapshot: {error}");
+                }
+            },
+        );
+        // layers that only this container still needed: its image was removed by force
+        let orphaned = row.image.is_some_and(|image| self.catalog().get(&image).is_none());
+        if orphaned { self.change().commit() } else { Ok(()) }
+    }
+
+    /// All containers that have a snapshot: for the reconciliation at start.
+    pub fn snapshots(&self) -> Vec<ContainerId> {
+        self.snapshot_rows().keys().cloned().collect()
+    }
+
+    /// The mount points that every container's root needs. They lie below all layers of the image: where the image has
+    /// something of that name it is what the container sees, and no container pays for a layer of its own.
+    pub(crate) fn make_init_layer(&self) -> Result<()> {
+        let root = self.layout().init();
+        if root.join("etc/mtab").is_symlink() {
+            return Ok(());
+        }
+        let folder = |path: &str| make_dir(&root.join(path), 0o755);
+        let parent = root.parent().unwrap_or(&root).to_owned();
+        make_dir(&parent, 0o710)?;
+        make_dir(&root, 0o755)?;
+        for path in ["dev", "dev/pts", "dev/shm", "etc", "proc", "sys"] {
+            folder(path)?;
+        }
+        for path in ["dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf", ".dockerenv"] {
+            let path = root.join(path);
+            let file = File::create(&path).map_err(Error::io("create", &path))?;
+            file.set_permissions(PermissionsExt::from_mode(0o755)).map_err(Error::io("chmod", &path))?;
+        }
+        // last: its presence says that the others are there
+        let mtab = root.join("etc/mtab");
+        symlink("/proc/mounts", &mtab).map_err(Error::io("symlink", &mtab))
+    }
+}
+
+impl Change<'_> {
+    /// Chain identifiers that containers need.
+    pub(crate) fn snapshot_chains(&self) -> Vec<wharf_spec::digest::Digest> {
+        let rows: Vec<_> = self.store().snapshot_rows().values().cloned().collect();
+        rows.iter().flat_map(|row| wharf_spec::id::chain_ids(&row.layers)).collect()
+    }
+}
+
+fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    match std::fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(e) => return Err(Error::io("mkdir", path)(e)),
+    }
+    // whatever the umask says
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).map_err(Error::io("chmod", path))
+}
+
+/// Mounts an overlay that is attached nowhere. Layers are added one by one, so that their number and the length of their
+/// paths is bounded by the kernel only. A single read-only layer is given a second, empty-handed twin by the caller.
+pub(crate) fn mount_overlay(lower: &[PathBuf], upper: Option<(&Path, &Path)>) -> Result<OwnedFd> {
+    let what = Path::new("overlay");
+    let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(Error::io("fsopen", what))?;
+    let set = |key: &str, path: &Path| {
+        rustix::mount::fsconfig_set_string(context.as_fd(), key, path).map_err(Error::io("fsconfig", path))
+    };
+    for path in lower {
+        set("lowerdir+", path)?;
+    }
+    if let Some((upper, work)) = upper {
+        set("upperdir", upper)?;
+        set("workdir", work)?;
+    }
+    rustix::mount::fsconfig_create(context.as_fd()).map_err(Error::io("mount", what))?;
+    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .map_err(Error::io("fsmount", what))
+}
