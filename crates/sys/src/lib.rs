@@ -11,6 +11,7 @@ pub mod fd;
 pub mod ids;
 pub mod keyctl;
 pub mod memfd;
+pub mod memory;
 pub mod mount;
 pub mod netlink;
 pub mod pidfd;
