@@ -144,6 +144,22 @@ impl<T: GoValue> GoValue for Option<T> {
     }
 }
 
+/// A shared document reads and writes as the document itself.
+impl<T: GoValue> GoValue for std::sync::Arc<T> {
+    fn decode<'de, D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        T::decode(de).map(Self::new)
+    }
+    fn is_empty(&self) -> bool {
+        T::is_empty(self)
+    }
+    fn go_type() -> String {
+        T::go_type()
+    }
+    fn check(value: &Value, path: &mut String) -> Result<(), WrongType> {
+        T::check(value, path)
+    }
+}
+
 impl<T: GoValue> GoValue for Vec<T> {
     fn decode<'de, D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
         let items = Option::<Vec<Null<T>>>::deserialize(de)?.unwrap_or_default();

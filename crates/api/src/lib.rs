@@ -6,5 +6,11 @@
 #[macro_use]
 pub mod go;
 pub mod container;
+pub mod exec;
+pub mod image;
+pub mod inspect;
 pub mod mount;
 pub mod network;
+pub mod stats;
+pub mod system;
+pub mod volume;

@@ -53,3 +53,145 @@ object! {
         link_local_ips: Option<Vec<String>> = "LinkLocalIPs" omit,
     }
 }
+
+object! {
+    /// `GET /networks/{id}` and one row of `GET /networks`.
+    pub struct Network = "network.Inspect" {
+        /// Its name.
+        name: String = "Name",
+        /// Full ID.
+        id: String = "Id",
+        /// RFC 3339.
+        created: String = "Created",
+        /// `local`, `swarm`.
+        scope: String = "Scope",
+        /// `bridge` …
+        driver: String = "Driver",
+        /// IPv4 is on.
+        enable_ipv4: bool = "EnableIPv4",
+        /// IPv6 is on.
+        enable_ipv6: bool = "EnableIPv6",
+        /// Address management.
+        ipam: Ipam = "IPAM",
+        /// No way out.
+        internal: bool = "Internal",
+        /// Swarm only.
+        attachable: bool = "Attachable",
+        /// Swarm only.
+        ingress: bool = "Ingress",
+        /// Swarm only.
+        config_from: ConfigReference = "ConfigFrom",
+        /// Swarm only.
+        config_only: bool = "ConfigOnly",
+        /// By ID.
+        containers: BTreeMap<String, EndpointResource> = "Containers",
+        /// Of the driver.
+        options: BTreeMap<String, String> = "Options",
+        /// Labels.
+        labels: BTreeMap<String, String> = "Labels",
+    }
+
+    /// Address management of a network.
+    pub struct Ipam = "network.IPAM" {
+        /// `default`.
+        driver: String = "Driver",
+        /// Of the driver.
+        options: Option<BTreeMap<String, String>> = "Options",
+        /// Pools.
+        config: Option<Vec<IpamConfig>> = "Config",
+    }
+
+    /// A pool of addresses.
+    pub struct IpamConfig = "network.IPAMConfig" {
+        /// CIDR.
+        subnet: String = "Subnet" omit,
+        /// CIDR to take addresses from.
+        ip_range: String = "IPRange" omit,
+        /// Gateway.
+        gateway: String = "Gateway" omit,
+        /// Reserved addresses by name.
+        auxiliary_addresses: Option<BTreeMap<String, String>> = "AuxiliaryAddresses" omit,
+    }
+
+    /// Swarm only.
+    pub struct ConfigReference = "network.ConfigReference" {
+        /// A network.
+        network: String = "Network",
+    }
+
+    /// A container on a network.
+    pub struct EndpointResource = "network.EndpointResource" {
+        /// Name of the container.
+        name: String = "Name",
+        /// The endpoint.
+        endpoint_id: String = "EndpointID",
+        /// MAC address.
+        mac_address: String = "MacAddress",
+        /// With prefix length.
+        ipv4_address: String = "IPv4Address",
+        /// With prefix length.
+        ipv6_address: String = "IPv6Address",
+    }
+
+    /// Body of `POST /networks/create`.
+    pub struct CreateRequest = "network.CreateRequest" {
+        /// Its name.
+        name: String = "Name",
+        /// `bridge` when empty.
+        driver: String = "Driver",
+        /// `local` when empty.
+        scope: String = "Scope",
+        /// Unset: on.
+        enable_ipv4: Option<bool> = "EnableIPv4" omit,
+        /// Unset: off.
+        enable_ipv6: Option<bool> = "EnableIPv6" omit,
+        /// Address management.
+        ipam: Option<Ipam> = "IPAM",
+        /// No way out.
+        internal: bool = "Internal",
+        /// Swarm only.
+        attachable: bool = "Attachable",
+        /// Swarm only.
+        ingress: bool = "Ingress",
+        /// Swarm only.
+        config_only: bool = "ConfigOnly",
+        /// Swarm only.
+        config_from: Option<ConfigReference> = "ConfigFrom",
+        /// Of the driver.
+        options: Option<BTreeMap<String, String>> = "Options",
+        /// Labels.
+        labels: Option<BTreeMap<String, String>> = "Labels",
+        /// Ignored since v1.44.
+        check_duplicate: Option<bool> = "CheckDuplicate" omit,
+    }
+
+    /// Answer of `POST /networks/create`.
+    pub struct Created = "network.CreateResponse" {
+        /// Full ID.
+        id: String = "Id",
+        /// Often empty.
+        warning: String = "Warning",
+    }
+
+    /// Body of `POST /networks/{id}/connect`.
+    pub struct ConnectRequest = "network.ConnectOptions" {
+        /// Name or ID.
+        container: String = "Container",
+        /// What the endpoint shall be.
+        endpoint_config: Option<EndpointSettings> = "EndpointConfig" omit,
+    }
+
+    /// Body of `POST /networks/{id}/disconnect`.
+    pub struct DisconnectRequest = "network.DisconnectOptions" {
+        /// Name or ID.
+        container: String = "Container",
+        /// Even when it is in a bad state.
+        force: bool = "Force",
+    }
+
+    /// Answer of `POST /networks/prune`.
+    pub struct Pruned = "network.PruneReport" {
+        /// Names.
+        networks_deleted: Option<Vec<String>> = "NetworksDeleted",
+    }
+}
