@@ -32,7 +32,7 @@ pub(crate) enum Source {
         position: u64,
     },
     /// Compressed after rotation.
-    Gzip { file: GzDecoder<File>, skip_lines: u64 },
+    Gzip { file: Box<GzDecoder<File>>, skip_lines: u64 },
 }
 
 impl Source {
@@ -181,7 +181,7 @@ fn open_numbered(path: &Path, number: u32) -> io::Result<Option<Source>> {
         return Source::plain(file).map(Some);
     }
     let compressed = open_one(&suffixed(path, &format!(".{number}.gz")))?;
-    Ok(compressed.map(|file| Source::Gzip { file: GzDecoder::new(file), skip_lines: 0 }))
+    Ok(compressed.map(|file| Source::Gzip { file: Box::new(GzDecoder::new(file)), skip_lines: 0 }))
 }
 
 fn open_one(path: &Path) -> io::Result<Option<File>> {

@@ -21,9 +21,6 @@ use crate::protocol::{
 };
 use crate::wire;
 
-/// Number of the template's socket in the template.
-pub(crate) const TEMPLATE_FD: i32 = 3;
-
 /// Notices that wait in the daemon for one container's actor. A keeper whose notices are not taken keeps them, up to its
 /// own bound, and then sends one snapshot instead.
 const NOTICES: usize = 64;
@@ -210,7 +207,7 @@ impl Live {
         let argv = [CString::from(c"wharf-shim"), CString::from(c"--template")];
         let env: Vec<CString> = fail_points();
         let path = spawn::memfd_path(exe.as_fd());
-        let fds = [(TEMPLATE_FD, theirs.as_fd())];
+        let fds = [(crate::template::SOCKET_FD, theirs.as_fd())];
         let command = spawn::Command { path: &path, argv: &argv, env: &env, fds: &fds, new_session: true };
         let spawned = spawn::spawn(&command).map_err(|error| Error::io("start the shim's template", error))?;
         let socket = registered(ours)?;

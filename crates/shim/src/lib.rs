@@ -11,7 +11,9 @@
 //! A keeper outlives the daemon: a connection that ends means nothing to it, and a new daemon finds everything in one
 //! [`protocol::Snapshot`].
 
+pub mod keeper;
 pub mod protocol;
+pub mod template;
 mod wire;
 
 #[cfg(feature = "client")]

@@ -47,8 +47,17 @@ impl Packet {
 /// The next frame of a socket without waiting: `None` at end of file, `EAGAIN` when there is none, `EPROTO` when it does
 /// not follow the protocol.
 pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Frame>> {
+    receive_by(|buffer| fd::try_receive(socket, buffer))
+}
+
+/// As [`receive`], but waits for it.
+pub(crate) fn receive_waiting(socket: impl AsFd) -> Result<Option<Frame>> {
+    receive_by(|buffer| fd::receive(socket, buffer))
+}
+
+fn receive_by(by: impl FnOnce(&mut [u8]) -> Result<fd::Received>) -> Result<Option<Frame>> {
     let mut buffer = [0; PACKET_MAX];
-    let received = fd::try_receive(socket, &mut buffer)?;
+    let received = by(&mut buffer)?;
     if received.len == 0 {
         return Ok(None);
     }

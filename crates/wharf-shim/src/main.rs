@@ -1,3 +1,18 @@
-//! The `wharf-shim` executable.
+//! The keeper's executable. The daemon starts one as template; there is nothing to call by hand.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    match (arguments.next(), arguments.next()) {
+        (Some(argument), None) if argument == "--template" => match wharf_shim::template::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        _ => {
+            let message = b"wharf-shim keeps a container for wharfd, which starts it with --template\n";
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), message);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! From a request to a process: descriptors into their places, the plan to the runtime, its errors into answers.
+
+use std::os::fd::OwnedFd;
+
+use rustix::process::Pid;
+use serde::de::DeserializeOwned;
+use wharf_logs::Timestamp;
+use wharf_runtime::{CgroupFds, ExecFds, ExecPlan, ExecTarget, Init, LaunchError, LaunchErrorKind, LaunchFds, Plan};
+use wharf_spec::runtime::NamespaceType;
+
+use super::process::{Pipes, Process};
+use crate::protocol::{Exec, Failure, FdRole, Launch, Started, Target};
+
+/// The descriptors of a request, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    cgroup: CgroupFds,
+    namespaces: Vec<(NamespaceType, OwnedFd)>,
+    /// In the order of the request's [`crate::protocol::Attach`]es.
+    pub(super) sockets: Vec<OwnedFd>,
+}
+
+impl Sorted {
+    /// Gives each descriptor its role.
+    pub(super) fn new(roles: &[FdRole], fds: Vec<OwnedFd>, sockets: usize) -> Result<Self, Failure> {
+        if roles.len() != fds.len() {
+            return Err(Failure::Malformed(format!("{} descriptors for {} roles", fds.len(), roles.len())));
+        }
+        let mut sorted = Self::default();
+        for (role, fd) in roles.iter().zip(fds) {
+            match role {
+                FdRole::CgroupTasks => sorted.cgroup.tasks.push(fd),
+                FdRole::CgroupDir => sorted.cgroup.v2 = Some(fd),
+                FdRole::Netns => sorted.namespaces.push((NamespaceType::Network, fd)),
+                FdRole::Attach => sorted.sockets.push(fd),
+                FdRole::Namespace(flag) => sorted.namespaces.push((namespace(*flag)?, fd)),
+            }
+        }
+        if sorted.sockets.len() != sockets {
+            return Err(Failure::Malformed(format!("{} sockets for {sockets} clients", sorted.sockets.len())));
+        }
+        Ok(sorted)
+    }
+}
+
+/// The namespace that a `CLONE_NEW*` flag stands for.
+fn namespace(flag: u32) -> Result<NamespaceType, Failure> {
+    Ok(match flag {
+        0x0000_0080 => NamespaceType::Time,
+        0x0002_0000 => NamespaceType::Mount,
+        0x0200_0000 => NamespaceType::Cgroup,
+        0x0400_0000 => NamespaceType::Uts,
+        0x0800_0000 => NamespaceType::Ipc,
+        0x1000_0000 => NamespaceType::User,
+        0x2000_0000 => NamespaceType::Pid,
+        0x4000_0000 => NamespaceType::Network,
+        _ => return Err(Failure::Malformed(format!("namespace {flag:#x}"))),
+    })
+}
+
+/// Starts the container's first process.
+pub(super) fn launch(number: u32, request: &Launch, sorted: Sorted) -> Result<Process, Failure> {
+    let plan: Plan = decode(&request.plan)?;
+    let pipes = pipes(request.tty, request.open_stdin)?;
+    let (theirs, ours) = pipes;
+    let fds = LaunchFds { stdio: theirs, cgroup: sorted.cgroup, namespaces: sorted.namespaces, ..LaunchFds::default() };
+    let init = wharf_runtime::launch(&plan, fds).map_err(refusal)?;
+    process(number, Target::Init, init, ours, request.tty, request.stdin_once)
+}
+
+/// Starts an exec.
+pub(super) fn exec(number: u32, request: &Exec, init: &Process, sorted: Sorted) -> Result<Process, Failure> {
+    let plan: ExecPlan = decode(&request.plan)?;
+    let (theirs, ours) = pipes(request.tty, request.stdin)?;
+    let target = ExecTarget { pidfd: std::os::fd::AsFd::as_fd(&init.pidfd), pid: init.pid };
+    let fds = ExecFds { stdio: theirs, cgroup: sorted.cgroup, ..ExecFds::default() };
+    let started = wharf_runtime::exec(&plan, target, fds).map_err(refusal)?;
+    // the input of an exec always follows its one client
+    process(number, Target::Exec(request.id.clone()), started, ours, request.tty, true)
+}
+
+fn pipes(tty: bool, open_stdin: bool) -> Result<(wharf_runtime::Stdio, Pipes), Failure> {
+    let mut pipes =
+        if tty { Pipes::console() } else { Pipes::new(open_stdin).map_err(|error| setup("pipe", error))? };
+    Ok((std::mem::take(&mut pipes.theirs), pipes))
+}
+
+fn process(
+    number: u32,
+    target: Target,
+    init: Init,
+    pipes: Pipes,
+    tty: bool,
+    stdin_once: bool,
+) -> Result<Process, Failure> {
+    let at = Timestamp::now();
+    let Init { pid, pidfd, console, .. } = init;
+    let ours = pipes.ours(console).map_err(|error| setup("prepare standard streams", error));
+    let (outputs, input) = ours.inspect_err(|_| {
+        // it runs already, and nobody would ever read what it says
+        let _ = wharf_sys::pidfd::kill(&pidfd, 9);
+    })?;
+    let started = Started { pid: pid.as_raw_nonzero().get() as u32, start_ticks: start_ticks(pid), at };
+    Ok(Process { number, target, pid, pidfd, started, tty, stdin_once, outputs, input, exit: None, drain_until: None })
+}
+
+fn decode<P: DeserializeOwned>(plan: &[u8]) -> Result<P, Failure> {
+    postcard::from_bytes(plan).map_err(|error| Failure::Malformed(format!("plan: {error}")))
+}
+
+/// What a launch error means to who asked.
+fn refusal(error: LaunchError) -> Failure {
+    let text = error.to_string();
+    match error.kind() {
+        LaunchErrorKind::NotFound => Failure::NotFound(text),
+        LaunchErrorKind::NotExecutable => Failure::NotExecutable(text),
+        LaunchErrorKind::Setup => Failure::Setup(text),
+    }
+}
+
+/// A step of the keeper's own that went wrong.
+pub(super) fn setup(operation: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::Setup(format!("{operation}: {error}"))
+}
+
+/// Field 22 of `/proc/<pid>/stat`; 0 when the process is gone already.
+fn start_ticks(pid: Pid) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // the name in brackets may hold anything; field 3 follows the last bracket
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    after_name.split(' ').nth(22 - 3).and_then(|field| field.parse().ok()).unwrap_or(0)
+}
