@@ -1,0 +1,211 @@
+//! Packs a folder into a tar: the changes of an overlay's upper folder as a layer, or a whole tree as it is.
+//!
+//! Order, headers and whiteouts are Docker's: names sorted within each folder, a folder before what is in it, whole seconds,
+//! the first name of a hard-linked file is the file.
+
+use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::{Write, empty},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags, Stat},
+    io::Errno,
+};
+
+use crate::{
+    Error, Kind, Member, Result, Time, Writer,
+    tree::{self, OPAQUE_XATTR, is_whiteout},
+};
+
+/// What the folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The upper folder of an overlay: deletions and opaque folders become `.wh.` members.
+    OverlayUpper,
+    /// A tree as it is.
+    Tree,
+}
+
+/// Writes everything below `root` (not the root itself) as a tar; answers how many bytes that were. `check` is asked before
+/// every member and can stop the work with an error.
+pub fn pack(root: BorrowedFd<'_>, source: Source, out: impl Write, check: &dyn Fn() -> Result<()>) -> Result<u64> {
+    let mut packer = Packer { writer: Writer::new(out), source, check, seen: HashMap::new() };
+    let root = tree::open_folder(root, OsStr::new(".")).map_err(Error::io("open", "/"))?;
+    packer.folder(&root, Path::new(""))?;
+    Ok(packer.writer.finish()?.1)
+}
+
+struct Packer<'a, W> {
+    writer: Writer<W>,
+    source: Source,
+    check: &'a dyn Fn() -> Result<()>,
+    /// Device and inode of files with several names, with the first one.
+    seen: HashMap<(u64, u64), PathBuf>,
+}
+
+impl<W: Write> Packer<'_, W> {
+    /// Packs what is in a folder. Explicit stack: the depth is chosen by whoever made the files.
+    fn folder(&mut self, root: &OwnedFd, at: &Path) -> Result<()> {
+        let open = root.try_clone().map_err(Error::io("open", at))?;
+        let mut stack = vec![Level::read(open, at.to_owned())?];
+        while let Some(level) = stack.last_mut() {
+            let Some(name) = level.names.pop() else {
+                stack.pop();
+                continue;
+            };
+            (self.check)()?;
+            let path = level.path.join(&name);
+            if let Some(child) = self.entry(level.fd.as_fd(), &name, &path)? {
+                stack.push(Level::read(child, path)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Packs one name; answers the folder to go into.
+    fn entry(&mut self, parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<Option<OwnedFd>> {
+        let stat = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            // a running container may remove it at this moment
+            Err(Errno::NOENT) => return Ok(None),
+            Err(e) => return Err(Error::io("stat", path)(e)),
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Directory {
+            return self.subfolder(parent, name, path, &stat);
+        }
+        if self.source == Source::OverlayUpper && is_whiteout(&stat) {
+            let mut hidden = OsString::from(".wh.");
+            hidden.push(name);
+            let mut member = member(&path.with_file_name(hidden), Kind::File, &stat);
+            member.mode = 0o600;
+            return self.writer.append(&member, &mut empty()).map(|()| None);
+        }
+        if stat.st_nlink > 1 {
+            if let Some(first) = self.seen.get(&(stat.st_dev, stat.st_ino)) {
+                let link = member(path, Kind::HardLink(first.clone()), &stat);
+                return self.writer.append(&link, &mut empty()).map(|()| None);
+            }
+            self.seen.insert((stat.st_dev, stat.st_ino), path.to_owned());
+        }
+        let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+        let kind = match kind {
+            FileType::RegularFile => return self.file(parent, name, path, &stat).map(|()| None),
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(parent, name, Vec::new()).map_err(Error::io("readlink", path))?;
+                Kind::Symlink(OsString::from_vec(target.into_bytes()).into())
+            }
+            FileType::CharacterDevice => Kind::Char { major, minor },
+            FileType::BlockDevice => Kind::Block { major, minor },
+            FileType::Fifo => Kind::Fifo,
+            // sockets mean nothing without their process; Docker leaves them out too
+            _ => return Ok(None),
+        };
+        self.writer.append(&member(path, kind, &stat), &mut empty()).map(|()| None)
+    }
+
+    fn subfolder(
+        &mut self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        path: &Path,
+        stat: &Stat,
+    ) -> Result<Option<OwnedFd>> {
+        let fd = match tree::open_folder(parent, name) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(e) => return Err(Error::io("open", path)(e)),
+        };
+        let mut shown = path.as_os_str().to_owned();
+        shown.push("/");
+        let mut folder = member(Path::new(&shown), Kind::Dir, stat);
+        folder.xattrs = xattrs(fd.as_fd(), path)?;
+        self.writer.append(&folder, &mut empty())?;
+        if self.source == Source::OverlayUpper && is_opaque(&fd) {
+            let mut marker = member(&path.join(".wh..wh..opq"), Kind::File, stat);
+            marker.mode &= 0o777;
+            marker.mtime = Time::default();
+            marker.size = 0;
+            self.writer.append(&marker, &mut empty())?;
+        }
+        Ok(Some(fd))
+    }
+
+    fn file(&mut self, parent: BorrowedFd<'_>, name: &OsStr, path: &Path, stat: &Stat) -> Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(()),
+            Err(e) => return Err(Error::io("open", path)(e)),
+        };
+        let mut member = member(path, Kind::File, stat);
+        member.size = u64::try_from(stat.st_size).unwrap_or(0);
+        member.xattrs = xattrs(fd.as_fd(), path)?;
+        self.writer.append(&member, &mut File::from(fd))
+    }
+}
+
+struct Level {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// Still to do, last first.
+    names: Vec<OsString>,
+}
+
+impl Level {
+    fn read(fd: OwnedFd, path: PathBuf) -> Result<Self> {
+        let mut names = tree::names(fd.as_fd())?;
+        names.reverse();
+        Ok(Self { fd, path, names })
+    }
+}
+
+fn member(path: &Path, kind: Kind, stat: &Stat) -> Member {
+    let mut member = Member::new(path, kind, stat.st_mode & 0o7777);
+    member.uid = stat.st_uid;
+    member.gid = stat.st_gid;
+    // whole seconds, as Docker: a digest must not depend on the precision of a file system
+    member.mtime = Time { seconds: stat.st_mtime, nanos: 0 };
+    member
+}
+
+fn is_opaque(folder: &OwnedFd) -> bool {
+    let mut value = [0; 1];
+    matches!(rustix::fs::fgetxattr(folder, OPAQUE_XATTR, &mut value[..]), Ok(1)) && value == *b"y"
+}
+
+/// Attributes that belong to the file and mean the same elsewhere: capabilities, access lists and the users' own.
+fn xattrs(fd: BorrowedFd<'_>, path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut names = [0; 4096];
+    let length = match rustix::fs::flistxattr(fd, &mut names[..]) {
+        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Ok(n) => n,
+        Err(Errno::RANGE) => return Err(Error::Unsupported(format!("{}: too many extended attributes", path.display()))),
+        Err(e) => return Err(Error::io("listxattr", path)(e)),
+    };
+    let mut found = Vec::new();
+    for name in names[..length].split(|b| *b == 0).filter(|name| is_portable(name)) {
+        let mut value = vec![0; 64 << 10];
+        match rustix::fs::fgetxattr(fd, OsStr::from_bytes(name), &mut value[..]) {
+            Ok(n) => value.truncate(n),
+            Err(Errno::NODATA) => continue,
+            Err(e) => return Err(Error::io("getxattr", path)(e)),
+        }
+        found.push((name.to_vec(), value));
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn is_portable(name: &[u8]) -> bool {
+    let users = name.starts_with(b"user.") && !name.starts_with(b"user.overlay.");
+    users || name == b"security.capability" || name.starts_with(b"system.posix_acl_")
+}
