@@ -80,7 +80,8 @@ impl Source {
                 Ok(found)
             }
             Self::Gzip { file, skip_lines } => {
-                let mut counting = GzDecoder::new(file.get_ref().try_clone()?);
+                // the clone shares the file's offset: this decoder begins anew afterwards
+                let mut counting = GzDecoder::new(rewound(file)?);
                 let mut buffer = vec![0; STEP];
                 let mut total = 0;
                 loop {
@@ -98,11 +99,14 @@ impl Source {
 }
 
 fn rewind(file: &mut GzDecoder<File>) -> io::Result<()> {
-    use std::io::Seek;
-    let mut plain = file.get_ref().try_clone()?;
-    plain.rewind()?;
-    *file = GzDecoder::new(plain);
+    *file = GzDecoder::new(rewound(file)?);
     Ok(())
+}
+
+fn rewound(file: &GzDecoder<File>) -> io::Result<File> {
+    let mut plain = file.get_ref().try_clone()?;
+    io::Seek::rewind(&mut plain)?;
+    Ok(plain)
 }
 
 /// Where the last `lines` lines of a file begin, and how many they are. Looks at no more than it must, from the end.
