@@ -31,6 +31,8 @@ const IN_FLIGHT: usize = 8;
 
 /// A layer being taken in.
 pub(crate) struct Intake {
+    /// What was written and is not yet a whole piece.
+    pending: Vec<u8>,
     pieces: Option<SyncSender<Vec<u8>>>,
     empties: Receiver<Vec<u8>>,
     made: usize,
@@ -67,7 +69,7 @@ impl Intake {
             .name("wharf-unpack".into())
             .spawn(move || unpack_stage(stage, input, limit))
             .map_err(Error::io("start thread", layout.base()))?;
-        Ok(Self { pieces: Some(pieces), empties, made: 0, hasher: Hasher::sha256(), length: 0, thread })
+        Ok(Self { pending: Vec::new(), pieces: Some(pieces), empties, made: 0, hasher: Hasher::sha256(), length: 0, thread })
     }
 
     /// Reads `input` to its end. When the unpacking has failed already the rest is only read.
@@ -80,13 +82,17 @@ impl Intake {
                 return Ok(());
             }
             piece.truncate(n);
-            self.hasher.update(&piece);
-            self.length += n as u64;
+            self.push(piece);
             progress(self.length);
-            if let Some(pieces) = &self.pieces {
-                if pieces.send(piece).is_err() {
-                    self.pieces = None;
-                }
+        }
+    }
+
+    fn push(&mut self, piece: Vec<u8>) {
+        self.hasher.update(&piece);
+        self.length += piece.len() as u64;
+        if let Some(pieces) = &self.pieces {
+            if pieces.send(piece).is_err() {
+                self.pieces = None;
             }
         }
     }
@@ -112,6 +118,31 @@ impl Intake {
         });
         piece.resize(PIECE, 0);
         piece
+    }
+}
+
+/// For whoever makes the stream here. Ends with a flush.
+impl io::Write for Intake {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.pending.capacity() < PIECE {
+            self.pending = self.empty_piece();
+            self.pending.clear();
+        }
+        let n = bytes.len().min(PIECE - self.pending.len());
+        self.pending.extend_from_slice(&bytes[..n]);
+        if self.pending.len() == PIECE {
+            self.flush()?;
+        }
+        Ok(n)
+    }
+
+    /// Failures of the unpacking are told by [`Intake::finish`].
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.pending.is_empty() {
+            let piece = std::mem::take(&mut self.pending);
+            self.push(piece);
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,8 @@
 //! ```
 
 mod catalog;
+mod changes;
+mod diff;
 mod driver;
 mod error;
 mod images;
@@ -14,8 +16,10 @@ mod intake;
 mod job;
 mod layout;
 mod load;
+mod make;
 mod model;
 mod rows;
+mod save;
 mod snapshot;
 mod store;
 
