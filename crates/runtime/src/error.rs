@@ -125,8 +125,12 @@ steps! {
     DeviceLink = "make device link",
     /// The pseudo terminal.
     Console = "open console",
-    /// A hook of the container.
-    Hook = "run hook",
+    /// A `prestart` or `createRuntime` hook.
+    RuntimeHook = "run hook",
+    /// A `createContainer` hook.
+    Hook = "run createContainer hook",
+    /// A `startContainer` hook.
+    StartHook = "run startContainer hook",
     /// pivot_root and leaving the old root.
     PivotRoot = "pivot_root",
     /// Making the root read-only.
@@ -246,6 +250,7 @@ impl fmt::Display for LaunchError {
             (Step::LookUp, libc_errno::EISDIR) => write!(f, "exec: {object:?}: is a directory"),
             (Step::LookUp, _) => write!(f, "exec: {object:?}: {text}"),
             (Step::Exec, _) => write!(f, "exec {object}: {text}"),
+            (Step::RuntimeHook, _) => write!(f, "{object}"),
             (Step::CwdOutside, _) => write!(f, "{}", self.step.operation()),
             (Step::Chdir, _) => write!(f, "chdir to cwd ({object:?}) set in config.json failed: {text}"),
             (Step::InsideProc, _) => write!(f, "{object} cannot be mounted because it is inside /proc"),

@@ -10,6 +10,7 @@
 //!
 //! [`launch()`] and [`exec()`] want a caller with a single thread (the keeper, or the OCI command).
 
+mod channel;
 mod child;
 mod error;
 mod exec;
@@ -21,7 +22,7 @@ pub mod seccomp;
 
 pub use error::{Error, LaunchError, LaunchErrorKind, Step};
 pub use exec::{ExecFds, ExecTarget, exec};
-pub use hooks::{HookError, Moment, run as run_hooks};
+pub use hooks::{HookError, Moment, run as run_hooks, run_list as run_hook_list};
 pub use launch::{CgroupFds, Init, LaunchFds, Start, Stdio, launch};
 pub use limits::{limits, limits_without_devices};
 pub use plan::options::KNOWN as MOUNT_OPTIONS;

@@ -1,18 +1,26 @@
 //! `linux.resources` of the document as the limits of a cgroup.
 
 use wharf_cgroup::{
-    Access, BlockIo, Cpu, DeviceKind, DeviceRule, HugetlbLimit, InterfacePriority, JoinFds, Limits, Memory, Network,
-    OCI_DEFAULT_DEVICES, RdmaLimit, ThrottleDevice, WeightDevice,
+    Access, BlockIo, Cgroup, Cpu, DeviceKind, DeviceRule, HugetlbLimit, InterfacePriority, JoinFds, Kind, Limits,
+    Memory, Network, OCI_DEFAULT_DEVICES, RdmaLimit, ThrottleDevice, WeightDevice,
 };
 use wharf_spec::runtime::{
     DeviceType, LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxResources, LinuxThrottleDevice,
 };
 
-use crate::{CgroupFds, Error};
+use crate::{CgroupFds, CgroupView, Error, V1Controller};
 
 impl From<JoinFds> for CgroupFds {
     fn from(fds: JoinFds) -> Self {
         Self { tasks: fds.tasks, v2: fds.unified }
+    }
+}
+
+impl From<&Cgroup> for CgroupView {
+    fn from(cgroup: &Cgroup) -> Self {
+        let v1 = cgroup.v1_folders().map(|(name, dir)| V1Controller { name, dir }).collect();
+        let v2 = cgroup.unified_folder().filter(|_| cgroup.kind() == Kind::V2);
+        Self { v1, v2 }
     }
 }
 

@@ -18,6 +18,13 @@ impl<'a> PointerArray<'a> {
         PointerArray { pointers, strings: std::marker::PhantomData }
     }
 
+    /// The array with one string more at its end.
+    pub fn with_last(strings: &'a [CString], last: Option<&'a CStr>) -> PointerArray<'a> {
+        let last = last.map(CStr::as_ptr);
+        let pointers = strings.iter().map(|s| s.as_ptr()).chain(last).chain([std::ptr::null()]).collect();
+        PointerArray { pointers, strings: std::marker::PhantomData }
+    }
+
     pub(crate) fn as_ptr(&self) -> *const *const c_char {
         self.pointers.as_ptr()
     }

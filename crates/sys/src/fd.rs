@@ -105,39 +105,59 @@ fn close_range(first: RawFd, last: RawFd, flags: u32) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
 }
 
-/// The final layout of a process image: descriptor `i` of the list becomes number `i`, everything else is closed.
+/// The descriptors of a process image after [`arrange`].
+#[derive(Debug)]
+pub struct Arranged {
+    len: usize,
+}
+
+impl Arranged {
+    /// The descriptor at number `index`; `None` beyond the list.
+    pub fn get(&self, index: usize) -> Option<BorrowedFd<'_>> {
+        if index >= self.len {
+            return None;
+        }
+        // SAFETY: arrange put an open descriptor there (or left a hole, on which every call fails with EBADF), and nothing
+        // of this process owns the number.
+        Some(unsafe { BorrowedFd::borrow_raw(index as RawFd) })
+    }
+}
+
+/// The final layout of a process image: descriptor `i` of the list becomes number `i`, everything else is closed; `None`
+/// leaves a hole. The first `keep` survive an exec, the rest are close-on-exec.
 ///
-/// For a child just before exec: the first `keep` numbers survive the exec, the rest are close-on-exec. Never returns
-/// descriptors that alias: sources are moved out of the way first. Owners elsewhere in this process must be forgotten, which
-/// is why the caller hands over the whole process ([`rustix::fd::RawFd`]s, `-1` for a hole).
+/// For a child just before exec: what closes here has owners elsewhere in this memory, so the process must end in an exec or
+/// [`crate::clone::exit`] without going back to code that uses or drops them.
 ///
 /// # Errors
-/// The kernel's.
-pub fn arrange(order: &[RawFd], keep: usize) -> Result<()> {
+/// `EMFILE` for a list that is too long; the kernel's.
+pub fn arrange(order: &[Option<BorrowedFd<'_>>], keep: usize) -> Result<Arranged> {
     const MAX: usize = 512;
     let mut moved = [-1; MAX];
     if order.len() > MAX {
         return Err(Errno::MFILE);
     }
+    // out of the way first: a source may have a number that another one goes to
     let floor = order.len() as RawFd;
     for (to, from) in moved.iter_mut().zip(order) {
-        if *from >= 0 {
-            // SAFETY: duplicating a number of the caller; an invalid one is EBADF.
-            *to = check(unsafe { libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, floor) }.into())? as RawFd;
+        if let Some(from) = from {
+            // SAFETY: duplicates an open descriptor.
+            *to = check(unsafe { libc::fcntl(from.as_raw_fd(), libc::F_DUPFD_CLOEXEC, floor) }.into())? as RawFd;
         }
     }
     for (number, from) in moved[..order.len()].iter().enumerate() {
-        let number = number as RawFd;
+        let target = number as RawFd;
         if *from < 0 {
-            // SAFETY: a hole: nothing of the former process may be left at this number.
-            unsafe { libc::close(number) };
+            // SAFETY: a hole: nothing of the former process may be left at this number; its owner is never used again.
+            unsafe { libc::close(target) };
             continue;
         }
-        let flags = if (number as usize) < keep { 0 } else { libc::O_CLOEXEC };
-        // SAFETY: only integers; the target numbers are below `floor`, the sources above.
-        check(unsafe { libc::dup3(*from, number, flags) }.into())?;
+        let flags = if number < keep { 0 } else { libc::O_CLOEXEC };
+        // SAFETY: only integers; the target numbers are below `floor`, the sources are not.
+        check(unsafe { libc::dup3(*from, target, flags) }.into())?;
     }
-    close_range(floor, RawFd::MAX, 0)
+    close_range(floor, RawFd::MAX, 0)?;
+    Ok(Arranged { len: order.len() })
 }
 
 /// Takes ownership of a descriptor that this process inherited at a known number.

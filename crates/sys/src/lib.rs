@@ -13,6 +13,7 @@ pub mod keyctl;
 pub mod memfd;
 pub mod memory;
 pub mod mount;
+pub mod net;
 pub mod netlink;
 pub mod pidfd;
 pub mod prctl;

@@ -24,6 +24,8 @@ pub fn plan(spec: &Spec, options: &PlanOptions) -> Result<Plan, Error> {
     let id_maps = id_maps(linux, &namespaces, options)?;
     let deny = id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
     let user_namespace = id_maps.is_some() || namespaces.joins(NamespaceType::User);
+    let mut mounts = mounts::steps(spec, options)?;
+    let late_readonly = mounts::postpone_readonly(&mut mounts);
     let setup_dev = !spec.mounts.iter().any(is_bind_over_dev);
     let asked = linux.rootfs_propagation.as_deref().filter(|word| !word.is_empty());
     let start = match asked {
@@ -45,7 +47,8 @@ pub fn plan(spec: &Spec, options: &PlanOptions) -> Result<Plan, Error> {
         propagation_asked: asked.is_some(),
         root: Some(root(spec, options)?),
         root_readonly: spec.root.as_ref().is_some_and(|root| root.readonly),
-        mounts: mounts::steps(spec, options)?,
+        mounts,
+        late_readonly,
         setup_dev,
         devices: devices::nodes(&linux.devices, setup_dev)?,
         bind_devices: user_namespace || options.rootless,

@@ -121,6 +121,8 @@ pub struct Plan {
     pub root_readonly: bool,
     /// Mounts in order.
     pub mounts: Vec<MountStep>,
+    /// File systems that become read-only at last, after what lies in them was made.
+    pub late_readonly: Vec<CString>,
     /// Whether `/dev` is populated (it is not when the user brings one by bind mount).
     pub setup_dev: bool,
     /// Device nodes.

@@ -75,6 +75,22 @@ fn step(
     Ok(base)
 }
 
+/// Takes the read-only attribute from file systems that are still to be filled (`/dev`, and a tmpfs that other mounts' targets
+/// are made in), and returns their targets.
+pub(super) fn postpone_readonly(steps: &mut [MountStep]) -> Vec<CString> {
+    let mut late = Vec::new();
+    for step in steps {
+        let MountSource::Filesystem { kind, options, .. } = &mut step.source else { continue };
+        let fills = kind.as_c_str() == c"tmpfs" || step.target.as_c_str() == c"/dev";
+        if fills && step.set & wharf_sys::mount::attr::RDONLY != 0 {
+            step.set &= !wharf_sys::mount::attr::RDONLY;
+            options.retain(|(key, _)| key.as_c_str() != c"ro");
+            late.push(step.target.clone());
+        }
+    }
+    late
+}
+
 /// A step with the attributes of `words`, of no source yet.
 fn base(target: &Path, words: &MountOptions) -> Result<MountStep, Error> {
     Ok(MountStep {

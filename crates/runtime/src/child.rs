@@ -1,1 +1,0 @@
-//! The child between clone and exec.

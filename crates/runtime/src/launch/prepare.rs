@@ -1,0 +1,201 @@
+//! What the parent does for the child: descriptors that must be opened with its rights, id maps, limits, the seccomp agent.
+
+use crate::child::{self, Opened};
+use crate::hooks::{quote, state};
+use crate::plan::{IdMaps, MountSource, MountStep, Overlay, Plan, ProcessPlan, Root};
+use crate::{LaunchError, Step};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
+use std::ffi::{CStr, CString};
+use std::fmt::Write;
+use wharf_spec::runtime::{ContainerStatus, NamespaceType, OCI_VERSION};
+use wharf_sys::clone::{Flags, Side, clone3};
+use wharf_sys::mount::{Change, set_attr};
+use wharf_sys::{Errno, Result};
+
+/// Opens what the child needs, and says which namespaces clone3 makes.
+pub(super) fn open(
+    plan: &Plan,
+    given: Vec<(NamespaceType, OwnedFd)>,
+    tasks: Vec<OwnedFd>,
+) -> std::result::Result<(Opened, Flags), LaunchError> {
+    let mut join = Vec::with_capacity(given.len() + plan.namespaces.join.len());
+    for named in &plan.namespaces.join {
+        if !given.iter().any(|(kind, _)| *kind == named.kind) {
+            let fd = open_namespace(&named.path).map_err(|errno| about(Step::OpenNamespace, errno, &named.path))?;
+            join.push((named.kind, fd));
+        }
+    }
+    join.extend(given);
+    // the user namespace first, for the rights in the others; the mount namespace last, because paths change with it
+    join.sort_by_key(|(kind, _)| match kind {
+        NamespaceType::User => 0,
+        NamespaceType::Mount => 2,
+        _ => 1,
+    });
+    let mut flags = Flags::empty();
+    for kind in &plan.namespaces.new {
+        if !join.iter().any(|(joined, _)| joined == kind) {
+            flags |= child::clone_flag(*kind);
+        }
+    }
+    // these two are made from within
+    let flags = flags.without(Flags::CGROUP | Flags::TIME);
+    let foreign = flags.contains(Flags::USER) || join.iter().any(|(kind, _)| *kind == NamespaceType::User);
+    let root = plan.root.as_ref().map(open_root).transpose()?;
+    let mut sources = Vec::new();
+    for step in &plan.mounts {
+        let ours = foreign || step.idmap.is_some();
+        sources.push(if ours { open_source(step)? } else { None });
+    }
+    Ok((Opened { join, root, sources, tasks }, flags))
+}
+
+pub(super) fn open_namespace(path: &CStr) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn about(step: Step, errno: Errno, path: &CStr) -> LaunchError {
+    LaunchError::about(step, errno, path.to_string_lossy())
+}
+
+/// The root as a detached mount: nothing of it is in any mount table before the child attaches it in its own.
+fn open_root(root: &Root) -> std::result::Result<OwnedFd, LaunchError> {
+    match root {
+        Root::Dir(path) => child::open_source(path, true).map_err(|errno| about(Step::Root, errno, path)),
+        Root::Overlay(overlay) => mount_overlay(overlay),
+    }
+}
+
+/// An overlay, detached. Index and metacopy are off as with Docker: layers must stay plain folders.
+fn mount_overlay(overlay: &Overlay) -> std::result::Result<OwnedFd, LaunchError> {
+    let object = overlay.upper.as_ref().map_or(overlay.source.as_c_str(), |(upper, _)| upper.as_c_str());
+    let mut options: Vec<(CString, Option<CString>)> = Vec::with_capacity(overlay.lower.len() + 6);
+    for lower in &overlay.lower {
+        options.push((c"lowerdir+".into(), Some(lower.clone())));
+    }
+    if let Some((upper, work)) = &overlay.upper {
+        options.push((c"upperdir".into(), Some(upper.clone())));
+        options.push((c"workdir".into(), Some(work.clone())));
+        for (key, value) in [(c"index", c"off"), (c"metacopy", c"off")] {
+            if !overlay.options.iter().any(|(own, _)| own.as_c_str() == key) {
+                options.push((key.into(), Some(value.into())));
+            }
+        }
+    }
+    options.extend(overlay.options.iter().cloned());
+    child::filesystem(c"overlay", &overlay.source, &options, 0).map_err(|errno| about(Step::Overlay, errno, object))
+}
+
+/// A bind source as a detached mount that the child may use although it has no rights in this user namespace.
+fn open_source(step: &MountStep) -> std::result::Result<Option<OwnedFd>, LaunchError> {
+    let MountSource::Bind { path, recursive } = &step.source else { return Ok(None) };
+    let words = || mount_in_words(step);
+    let tree =
+        child::open_source(path, *recursive).map_err(|errno| LaunchError::about(Step::MountSource, errno, words()))?;
+    // opened before the child's mounts became slaves: without this, its mounts would travel to the host
+    let slave =
+        Change { propagation: Some(wharf_sys::mount::Propagation::Slave), recursive: true, ..Change::default() };
+    set_attr(&tree, &slave).map_err(|errno| LaunchError::about(Step::MountAttributes, errno, words()))?;
+    if let Some((maps, recursive)) = &step.idmap {
+        let namespace = user_namespace(maps)?;
+        let change = Change { idmap: Some(namespace.as_fd()), recursive: *recursive, ..Change::default() };
+        set_attr(&tree, &change).map_err(|errno| LaunchError::about(Step::IdMap, errno, words()))?;
+    }
+    Ok(Some(tree))
+}
+
+/// A user namespace with these mappings, kept alive by its descriptor alone.
+fn user_namespace(maps: &IdMaps) -> std::result::Result<OwnedFd, LaunchError> {
+    let failed = |errno| LaunchError::new(Step::IdMap, errno);
+    let (ours, theirs) = wharf_sys::fd::seqpacket_pair().map_err(failed)?;
+    match clone3(Flags::USER, None).map_err(failed)? {
+        Side::Child => {
+            drop(ours);
+            // end of file: the parent has what it wants
+            let _ = rustix::io::read(&theirs, &mut [0; 1]);
+            wharf_sys::clone::exit(0)
+        }
+        Side::Parent { pid, pidfd } => {
+            drop(theirs);
+            let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
+            let namespace = write_id_maps(pid, maps).and_then(|()| {
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+                rustix::fs::open(path.as_str(), flags, Mode::empty()).map_err(failed)
+            });
+            drop(ours);
+            let _ = wharf_sys::pidfd::wait(&pidfd);
+            namespace
+        }
+    }
+}
+
+/// Writes the maps of a process's new user namespace.
+pub(super) fn write_id_maps(pid: Pid, maps: &IdMaps) -> std::result::Result<(), LaunchError> {
+    let write = |name: &str, bytes: &[u8]| {
+        let path = format!("/proc/{}/{name}", pid.as_raw_nonzero());
+        write_file(&path, bytes).map_err(|errno| LaunchError::about(Step::WriteIdMaps, errno, path))
+    };
+    if maps.deny_setgroups {
+        write("setgroups", b"deny")?;
+    }
+    write("gid_map", &maps.gid)?;
+    write("uid_map", &maps.uid)
+}
+
+fn write_file(path: &str, bytes: &[u8]) -> Result<()> {
+    let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, bytes).map(drop)
+}
+
+/// Limits that rights inside the user namespace cannot set.
+pub(super) fn outer_limits(process: &ProcessPlan, pid: Pid) -> std::result::Result<(), LaunchError> {
+    for (number, soft, hard) in &process.rlimits {
+        let limit = wharf_sys::rlimit::Limit { soft: *soft, hard: *hard };
+        wharf_sys::rlimit::set(Some(pid), *number, limit)
+            .map_err(|errno| LaunchError::about(Step::Rlimit, errno, format!("type {number}")))?;
+    }
+    if let Some(score) = process.oom_score_adj {
+        let path = format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero());
+        write_file(&path, score.to_string().as_bytes()).map_err(|errno| LaunchError::new(Step::OomScore, errno))?;
+    }
+    Ok(())
+}
+
+/// Sends the filter's listener to the agent (OCI runtime spec, "The Container Process State").
+pub(super) fn hand_over_listener(
+    process: &ProcessPlan,
+    plan: Option<&Plan>,
+    listener: &OwnedFd,
+    pid: i32,
+) -> std::result::Result<(), LaunchError> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let Some((path, metadata)) = process.seccomp.as_ref().and_then(|seccomp| seccomp.listener.as_ref()) else {
+        return Err(LaunchError::new(Step::SeccompListener, Errno::PROTO));
+    };
+    let failed = |errno| about(Step::SeccompListener, errno, path);
+    let mut text = String::from("{\"ociVersion\":");
+    quote(&mut text, OCI_VERSION);
+    // writing to a String cannot fail
+    let _ = write!(text, ",\"fds\":[\"seccompFd\"],\"pid\":{pid},\"metadata\":");
+    quote(&mut text, metadata);
+    if let Some(plan) = plan {
+        let _ = write!(text, ",\"state\":{}", state(plan, ContainerStatus::Creating, pid));
+    }
+    text.push('}');
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
+    let address = SocketAddrUnix::new(path.as_c_str()).map_err(failed)?;
+    connect(&socket, &address).map_err(failed)?;
+    wharf_sys::fd::send(&socket, text.as_bytes(), &[listener.as_fd()]).map(drop).map_err(failed)
+}
+
+/// `"source" to rootfs at "target"`, as the sentences of other runtimes have it.
+pub(super) fn mount_in_words(step: &MountStep) -> String {
+    let target = step.target.to_string_lossy();
+    match &step.source {
+        MountSource::Bind { path, .. } => format!("{:?} to rootfs at {target:?}", path.to_string_lossy()),
+        MountSource::Filesystem { source, .. } => format!("{:?} to rootfs at {target:?}", source.to_string_lossy()),
+        MountSource::Remount | MountSource::Link { .. } => format!("{target:?}"),
+    }
+}
