@@ -77,6 +77,20 @@ impl Cgroup {
         v1.chain(self.unified.iter().map(|part| ("", part.dir.path().to_owned())))
     }
 
+    /// Its v1 folders with the name of each hierarchy's mount point (`memory`, `cpu,cpuacct`, `systemd`).
+    pub fn v1_folders(&self) -> impl Iterator<Item = (String, PathBuf)> {
+        let depth = self.path.as_path().components().count();
+        self.parts.iter().map(move |part| {
+            let mount = part.dir.path().ancestors().nth(depth).and_then(|path| path.file_name());
+            (mount.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(), part.dir.path().to_owned())
+        })
+    }
+
+    /// Its v2 folder.
+    pub fn unified_folder(&self) -> Option<PathBuf> {
+        self.unified_dir().map(|dir| dir.path().to_owned())
+    }
+
     /// The folder that has a controller: the v1 hierarchy's, else the v2 one.
     pub(crate) fn dir(&self, controller: &str) -> Option<&Dir> {
         self.v1_dir(controller)

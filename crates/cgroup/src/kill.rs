@@ -6,11 +6,13 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags};
 
 use crate::cgroup::Cgroup;
 use crate::error::Error;
 use crate::files::{Dir, table_value};
+
+const SIGKILL: i32 = 9;
 
 /// How long a freeze may take. A process in an uninterruptible call cannot be frozen before that returns, so a bound is
 /// needed; a healthy group freezes within a millisecond.
@@ -67,11 +69,11 @@ impl Cgroup {
     ///
     /// # Errors
     /// [`Error::Kernel`].
-    pub fn signal_all(&self, signal: Signal) -> Result<(), Error> {
+    pub fn signal_all(&self, signal: i32) -> Result<(), Error> {
         let was_frozen = self.is_frozen()?;
         let frozen = !was_frozen && self.freeze().is_ok();
         let sent = self.send(signal);
-        if frozen || (was_frozen && signal == Signal::KILL) {
+        if frozen || (was_frozen && signal == SIGKILL) {
             self.thaw()?;
         }
         sent.map(drop)
@@ -91,11 +93,11 @@ impl Cgroup {
         }
         // a v1-frozen process does not even notice SIGKILL
         if self.v1_dir("freezer").is_some() && self.is_frozen()? {
-            self.send(Signal::KILL)?;
+            self.send(SIGKILL)?;
             self.thaw()?;
         }
         loop {
-            let dying = self.send(Signal::KILL)?;
+            let dying = self.send(SIGKILL)?;
             if dying.is_empty() {
                 return Ok(());
             }
@@ -109,7 +111,7 @@ impl Cgroup {
     }
 
     /// Signals each process once; returns the pidfds of those that were alive.
-    fn send(&self, signal: Signal) -> Result<Vec<OwnedFd>, Error> {
+    fn send(&self, signal: i32) -> Result<Vec<OwnedFd>, Error> {
         let mut alive = Vec::new();
         for number in self.processes()? {
             let Some(pid) = Pid::from_raw(number) else { continue };
@@ -118,7 +120,7 @@ impl Cgroup {
             if !self.holds(number) {
                 continue;
             }
-            match rustix::process::pidfd_send_signal(&pidfd, signal) {
+            match wharf_sys::pidfd::kill(&pidfd, signal) {
                 Ok(()) if !has_ended(&pidfd) => alive.push(pidfd),
                 _ => {}
             }

@@ -1,0 +1,298 @@
+//! `create`, `run` and `start`: from a bundle to a container.
+
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::{AsFd, OwnedFd};
+use wharf_cgroup::{Cgroup, CgroupPath, Hierarchy};
+use wharf_runtime::{CgroupFds, CgroupView, Init, LaunchFds, Moment, Plan, PlanOptions, Start, Stdio};
+use wharf_spec::runtime::{ContainerStatus, Process, Spec, validate};
+
+use crate::args::{Flag, Parsed, switch, value};
+use crate::context::Context;
+use crate::error::Error;
+use crate::state::{Facts, Folder, Saved, parse_spec, read_document, write_atomically};
+use crate::undo::Undo;
+use crate::{foreground, lifecycle};
+
+/// Options that `create` and `run` share.
+macro_rules! launch_flags {
+    ($($more:expr),*) => {
+        &[
+            value("bundle", "path to the root of the bundle directory, defaults to the current directory").short('b'),
+            value("console-socket", "path to an AF_UNIX socket which will receive the master end of the console's pseudoterminal"),
+            value("pidfd-socket", "path to an AF_UNIX socket which will receive a file descriptor of the init process"),
+            value("pid-file", "specify the file to write the process id to"),
+            switch("no-pivot", "accepted for compatibility; pivot_root works on ramdisks here"),
+            switch("no-new-keyring", "do not create a new session keyring for the container"),
+            value("preserve-fds", "pass N additional file descriptors to the container (stdio + $LISTEN_FDS + N in total)"),
+            $($more),*
+        ]
+    };
+}
+
+pub(crate) const CREATE_FLAGS: &[Flag] = launch_flags!();
+pub(crate) const RUN_FLAGS: &[Flag] = launch_flags!(
+    switch("detach", "detach from the container's process").short('d'),
+    switch("keep", "do not delete the container after it exits"),
+    switch("no-subreaper", "disable the use of the subreaper used to reap reparented processes")
+);
+
+/// `create`.
+pub(crate) fn create(context: &Context, args: &Parsed) -> Result<u8, Error> {
+    let id = context.only_id(args, "create")?;
+    Made::new(context, id, args, How::Create).map(|_| 0)
+}
+
+/// `run`.
+pub(crate) fn run(context: &Context, args: &Parsed) -> Result<u8, Error> {
+    let id = context.only_id(args, "run")?;
+    let detach = args.is_set("detach");
+    if !detach && !args.is_set("no-subreaper") {
+        // processes that the container leaves behind in our PID namespace (it may share it) come to us, and end with us
+        let _ = wharf_sys::prctl::set_child_subreaper(true);
+    }
+    let mut made = Made::new(context, id, args, if detach { How::RunDetached } else { How::Run })?;
+    let started = made.init.proceed().map_err(Error::Launch);
+    if let Err(error) = started {
+        // the program could not be executed: what was made for it goes again
+        lifecycle::destroy(context, &made.folder, &made.saved)?;
+        return Err(error);
+    }
+    if !made.plan.hooks.poststart.is_empty() {
+        poststart(context, &made.plan, &made.saved);
+    }
+    if detach {
+        return Ok(0);
+    }
+    let exit = foreground::attend(&made.init.pidfd, made.init.console.take())?;
+    if !args.is_set("keep") {
+        lifecycle::destroy(context, &made.folder, &made.saved)?;
+    }
+    Ok(exit)
+}
+
+/// `start`.
+pub(crate) fn start(context: &Context, args: &Parsed) -> Result<u8, Error> {
+    let id = context.only_id(args, "start")?;
+    let folder = Folder::new(&context.root, id)?;
+    let saved = folder.load()?;
+    match folder.status(&saved)? {
+        ContainerStatus::Created => {}
+        ContainerStatus::Stopped => {
+            return Err(Error::State("cannot start a container that has stopped".to_owned()));
+        }
+        _ => return Err(Error::State("cannot start an already running container".to_owned())),
+    }
+    if !folder.open_gate()? {
+        return Err(Error::State("cannot start an already running container".to_owned()));
+    }
+    let spec = folder.load_spec()?;
+    if spec.hooks.as_ref().is_some_and(|hooks| !hooks.poststart.is_empty()) {
+        poststart(context, &lifecycle::plan_of(&saved, &spec)?, &saved);
+    }
+    Ok(0)
+}
+
+/// "If any poststart hook fails, the runtime must log a warning, but the remaining hooks and lifecycle continue."
+fn poststart(context: &Context, plan: &Plan, saved: &Saved) {
+    if let Err(error) = wharf_runtime::run_hooks(plan, Moment::Poststart, ContainerStatus::Running, saved.pid) {
+        context.log.warn(&error.to_string());
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// The program waits for `start`; this command goes away.
+    Create,
+    /// The program runs, this command goes away.
+    RunDetached,
+    /// The program runs, this command stays.
+    Run,
+}
+
+/// A container whose first process stands before its exec.
+struct Made {
+    folder: Folder,
+    saved: Saved,
+    plan: Plan,
+    init: Init,
+}
+
+impl Made {
+    fn new(context: &Context, id: &str, args: &Parsed, how: How) -> Result<Self, Error> {
+        let bundle = bundle(args)?;
+        let config = bundle.join("config.json");
+        let text = read_document(&config)?;
+        let mut spec = parse_spec(&config, &text)?;
+        validate(&spec)?;
+        let preserve = preserved(args, spec.process.as_mut())?;
+        let console = terminal(args, &spec, how)?;
+
+        let folder = Folder::new(&context.root, id)?;
+        let mut undo = Undo::default();
+        folder.make()?;
+        let made = folder.clone();
+        undo.push(move || drop(made.remove()));
+
+        let cgroup = make_cgroup(context, id, &spec)?;
+        let mut fds = LaunchFds { preserve, stdio: console, ..LaunchFds::default() };
+        if let Some(cgroup) = &cgroup {
+            fds.cgroup = CgroupFds::from(cgroup.join_fds()?);
+            let (path, log) = (cgroup.path().clone(), &context.log);
+            undo.push(move || {
+                if let Err(error) = Hierarchy::detect(Path::new(CGROUPS)).and_then(|all| all.open(&path)?.remove()) {
+                    log.debug(|| error.to_string());
+                }
+            });
+        }
+        let options = PlanOptions {
+            id: id.to_owned(),
+            bundle: bundle.clone(),
+            root: None,
+            cgroup: cgroup.as_ref().map(CgroupView::from).unwrap_or_default(),
+            no_new_keyring: args.is_set("no-new-keyring"),
+            rootless: context.rootless,
+        };
+        let plan = wharf_runtime::plan(&spec, &options)?;
+        fds.start = match how {
+            How::Create => Start::Gate(folder.make_gate()?),
+            How::Run | How::RunDetached => Start::Held,
+        };
+        folder.save_spec(&text)?;
+
+        let init = match wharf_runtime::launch(&plan, fds) {
+            Ok(init) => init,
+            Err(error) => {
+                // the specification: a failed creation goes on with the steps of a deletion
+                if let Err(hook) = wharf_runtime::run_hooks(&plan, Moment::Poststop, ContainerStatus::Stopped, 0) {
+                    context.log.warn(&hook.to_string());
+                }
+                return Err(Error::Launch(error));
+            }
+        };
+        let saved = Saved::new(Facts {
+            id,
+            spec: &spec,
+            pid: init.pid.as_raw_nonzero().get(),
+            bundle: &bundle,
+            cgroup: cgroup.as_ref().map(|cgroup| cgroup.path().clone()),
+            no_new_keyring: options.no_new_keyring,
+            rootless: options.rootless,
+        });
+        let mut made = Self { folder, saved, plan, init };
+        match made.announce(args, how) {
+            Ok(()) => {
+                undo.disarm();
+                Ok(made)
+            }
+            Err(error) => {
+                let _ = wharf_sys::pidfd::kill(&made.init.pidfd, 9);
+                let _ = wharf_sys::pidfd::wait(&made.init.pidfd);
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells everybody who has asked: the console's and the pidfd's receivers, the state folder, and last the pid file,
+    /// whose appearance callers wait for.
+    fn announce(&mut self, args: &Parsed, how: How) -> Result<(), Error> {
+        if how != How::Run {
+            if let (Some(socket), Some(master)) = (args.value("console-socket"), self.init.console.take()) {
+                send_descriptor(Path::new(socket), "/dev/ptmx", &master)?;
+            }
+        }
+        if let Some(socket) = args.value("pidfd-socket") {
+            send_descriptor(Path::new(socket), "pidfd", &self.init.pidfd)?;
+        }
+        self.folder.save(&self.saved)?;
+        write_pid_file(args, self.saved.pid)
+    }
+}
+
+/// Where v1, hybrid and v2 hierarchies are mounted on every system.
+pub(crate) const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// `--pid-file`: the number without a newline, as runtimes have always written it.
+pub(crate) fn write_pid_file(args: &Parsed, pid: i32) -> Result<(), Error> {
+    match args.value("pid-file") {
+        Some(path) => write_atomically(Path::new(path), pid.to_string().as_bytes(), 0o644),
+        None => Ok(()),
+    }
+}
+
+/// Sends a descriptor over a UNIX stream socket, with a text that says what it is.
+pub(crate) fn send_descriptor(socket: &Path, name: &str, fd: &OwnedFd) -> Result<(), Error> {
+    let stream = UnixStream::connect(socket).map_err(|source| Error::file("connect to", socket, source))?;
+    wharf_sys::fd::send(&stream, name.as_bytes(), &[fd.as_fd()])
+        .map_err(|errno| Error::file("send to", socket, errno))?;
+    Ok(())
+}
+
+fn bundle(args: &Parsed) -> Result<PathBuf, Error> {
+    let given = Path::new(args.value("bundle").filter(|path| !path.is_empty()).unwrap_or("."));
+    std::fs::canonicalize(given).map_err(|source| Error::file("open bundle", given, source))
+}
+
+/// Descriptors 3… that the program gets: those of `LISTEN_FDS`, then those of `--preserve-fds`.
+pub(crate) fn preserved(args: &Parsed, process: Option<&mut Process>) -> Result<Vec<OwnedFd>, Error> {
+    let listen: u32 = std::env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let count = args.number::<u32>("preserve-fds")?.unwrap_or(0);
+    if let Some(process) = process.filter(|_| listen > 0) {
+        process.env.extend([format!("LISTEN_FDS={listen}"), "LISTEN_PID=1".to_owned()]);
+    }
+    let end = listen.checked_add(count).and_then(|total| total.checked_add(3)).unwrap_or(0);
+    let take = |number: u32| {
+        wharf_sys::fd::inherited(number as i32)
+            .map_err(|_| Error::Usage(format!("please check that preserved-fd {number} (of {count}) is present")))
+    };
+    // an impossible count ends at the first descriptor that is not there
+    (3..end.max(3)).map(take).collect()
+}
+
+fn terminal(args: &Parsed, spec: &Spec, how: How) -> Result<Stdio, Error> {
+    let wanted = spec.process.as_ref().is_some_and(|process| process.terminal);
+    let socket = args.value("console-socket").is_some();
+    check_terminal(wanted, socket, how != How::Run)?;
+    Ok(if wanted { Stdio::Console } else { Stdio::Inherit })
+}
+
+/// A terminal needs somebody who holds its other end.
+pub(crate) fn check_terminal(wanted: bool, socket: bool, detached: bool) -> Result<(), Error> {
+    if detached && wanted && !socket {
+        let sentence = "cannot allocate tty if runc will detach without setting console socket";
+        return Err(Error::Usage(sentence.replace("runc", "wharf-oci")));
+    }
+    if socket && !(detached && wanted) {
+        let sentence = "cannot use console socket if runc will not detach or allocate tty";
+        return Err(Error::Usage(sentence.replace("runc", "wharf-oci")));
+    }
+    Ok(())
+}
+
+/// The cgroup of a new container; `None` only where an unprivileged caller cannot have one.
+fn make_cgroup(context: &Context, id: &str, spec: &Spec) -> Result<Option<Cgroup>, Error> {
+    let linux = spec.linux.clone().unwrap_or_default();
+    let path = cgroup_path(context, id, linux.cgroups_path.as_deref())?;
+    let limits = linux.resources.as_ref().map(wharf_runtime::limits).transpose()?.unwrap_or_default();
+    let created = Hierarchy::detect(Path::new(CGROUPS)).and_then(|hierarchy| hierarchy.create(&path, &limits));
+    match created {
+        Ok(cgroup) => Ok(Some(cgroup)),
+        Err(error) if context.rootless && !matches!(error, wharf_cgroup::Error::InvalidInput { .. }) => {
+            context.log.debug(|| format!("no cgroup: {error}"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn cgroup_path(context: &Context, id: &str, given: Option<&str>) -> Result<CgroupPath, Error> {
+    let given = given.filter(|path| !path.is_empty());
+    let path = match given {
+        Some(text) if context.systemd_cgroup => CgroupPath::from_systemd(text)?,
+        None if context.systemd_cgroup => CgroupPath::from_systemd(&format!("system.slice:wharf:{id}"))?,
+        Some(text) => CgroupPath::new(text)?,
+        None => CgroupPath::new(id)?,
+    };
+    Ok(path)
+}
