@@ -112,9 +112,9 @@ fn pairs(word: &str, rest: &str) -> Result<BTreeMap<String, String>> {
     let pair = |text: &String| match text.split_once('=') {
         Some(("", _)) => Err(Error::Invalid(format!("{word} names can not be blank"))),
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err(Error::Invalid(format!(
-            "Syntax error - can't find = in \"{text}\". Must be of the form: name=value"
-        ))),
+        None => {
+            Err(Error::Invalid(format!("Syntax error - can't find = in \"{text}\". Must be of the form: name=value")))
+        }
     };
     list.iter().map(pair).collect()
 }
@@ -235,14 +235,19 @@ mod tests {
 
     #[test]
     fn r_img_04_changes_of_commit() {
-        let check = |change: &str, key: &str, expect: Value| assert_eq!(changed(&[change]).unwrap()[key], expect, "{change}");
+        let check =
+            |change: &str, key: &str, expect: Value| assert_eq!(changed(&[change]).unwrap()[key], expect, "{change}");
         check(r#"CMD ["sh", "-c", "x"]"#, "Cmd", json!(["sh", "-c", "x"]));
         check("cmd echo hi", "Cmd", json!(["/bin/sh", "-c", "echo hi"]));
         check(r#"ENTRYPOINT ["/e"]"#, "Cmd", Value::Null);
         check("ENV A=1 B=\"two words\" C=x\\ y", "Env", json!(["A=1", "B=two words", "C=x y"]));
         check("ENV A some value", "Env", json!(["A=some value"]));
         check("LABEL a=b", "Labels", json!({"a": "b"}));
-        check("EXPOSE 80 53/UDP 8000-8001", "ExposedPorts", json!({"80/tcp": {}, "53/udp": {}, "8000/tcp": {}, "8001/tcp": {}}));
+        check(
+            "EXPOSE 80 53/UDP 8000-8001",
+            "ExposedPorts",
+            json!({"80/tcp": {}, "53/udp": {}, "8000/tcp": {}, "8001/tcp": {}}),
+        );
         check("VOLUME [\"/a\", \"/b\"]", "Volumes", json!({"/a": {}, "/b": {}}));
         check("WORKDIR a/../b", "WorkingDir", json!("/b"));
         check("USER 1:2", "User", json!("1:2"));
@@ -257,7 +262,9 @@ mod tests {
 
     #[test]
     fn r_arch_08_bad_changes() {
-        for bad in ["FROM x", "RUN x", "ENV", "ENV =x", "EXPOSE x", "EXPOSE 80/x", "USER a b", "HEALTHCHECK X", "LABEL a"] {
+        for bad in
+            ["FROM x", "RUN x", "ENV", "ENV =x", "EXPOSE x", "EXPOSE 80/x", "USER a b", "HEALTHCHECK X", "LABEL a"]
+        {
             assert!(matches!(changed(&[bad]), Err(Error::Invalid(_))), "{bad}");
         }
         assert_eq!(changed(&["run x"]).unwrap_err().to_string(), "RUN is not a valid change command");

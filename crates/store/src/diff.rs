@@ -130,7 +130,9 @@ impl Walk<'_> {
         let parent = relative.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(folder) = rustix::fs::openat2(self.below, parent, flags, Mode::empty(), resolve) else { return Ok(None) };
+        let Ok(folder) = rustix::fs::openat2(self.below, parent, flags, Mode::empty(), resolve) else {
+            return Ok(None);
+        };
         let name: OsString = relative.file_name().unwrap_or_default().to_owned();
         match rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),

@@ -245,9 +245,8 @@ impl Removal<'_> {
     }
 
     fn conflict(&self, image: &Image, which: Conflicts) -> Option<Found> {
-        let sentence = |kind: &str, reason: String| {
-            format!("unable to delete {} ({kind}) - {reason}", image.id.short())
-        };
+        let sentence =
+            |kind: &str, reason: String| format!("unable to delete {} ({kind}) - {reason}", image.id.short());
         let hard = |reason| sentence("cannot be forced", reason);
         let soft = |reason| sentence("must be forced", reason);
         if self.catalog().images().any(|i| i.parent == Some(image.id)) {

@@ -69,7 +69,15 @@ impl Intake {
             .name("wharf-unpack".into())
             .spawn(move || unpack_stage(stage, input, limit))
             .map_err(Error::io("start thread", layout.base()))?;
-        Ok(Self { pending: Vec::new(), pieces: Some(pieces), empties, made: 0, hasher: Hasher::sha256(), length: 0, thread })
+        Ok(Self {
+            pending: Vec::new(),
+            pieces: Some(pieces),
+            empties,
+            made: 0,
+            hasher: Hasher::sha256(),
+            length: 0,
+            thread,
+        })
     }
 
     /// Reads `input` to its end. When the unpacking has failed already the rest is only read.

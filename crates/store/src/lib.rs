@@ -10,6 +10,7 @@ mod catalog;
 mod changes;
 mod diff;
 mod driver;
+mod embedded;
 mod error;
 mod images;
 mod intake;

@@ -160,7 +160,8 @@ impl Store {
         wharf_sys::failpoint::hit("store.load.renamed").map_err(Error::io("publish", self.layout().base()))?;
         let mut loaded = Vec::new();
         for image in &images {
-            let new = NewImage { config: image.config.as_slice().into(), parent: image.parent, names: image.names.clone() };
+            let new =
+                NewImage { config: image.config.as_slice().into(), parent: image.parent, names: image.names.clone() };
             let parent_is_here = new.parent.is_none_or(|p| change.catalog.get(&p).is_some());
             let id = change.add_image(&NewImage { parent: new.parent.filter(|_| parent_is_here), ..new })?;
             match image.names.is_empty() {
@@ -231,7 +232,9 @@ impl Contents {
             }
         }
         if fitting.is_empty() {
-            return Err(Error::Invalid(format!("requested platform ({wanted}) not found: the archive has other platforms")));
+            return Err(Error::Invalid(format!(
+                "requested platform ({wanted}) not found: the archive has other platforms"
+            )));
         }
         Ok(fitting)
     }
@@ -274,10 +277,7 @@ impl Contents {
             )));
         }
         if !parsed.os.is_empty() && parsed.os != "linux" {
-            return Err(Error::Unsupported(format!(
-                "cannot load {} image on linux",
-                parsed.os
-            )));
+            return Err(Error::Unsupported(format!("cannot load {} image on linux", parsed.os)));
         }
         Ok(Found { config: config.to_vec(), parent, names, layers: members.into_iter().zip(diffs).collect() })
     }
@@ -311,9 +311,11 @@ impl Contents {
             let index: Index = parse("image index", bytes)?;
             let wanted = platform.cloned().unwrap_or_else(Platform::host);
             let fits = |d: &&Descriptor| d.platform.as_ref().is_none_or(|p| p.satisfies(&wanted));
-            let chosen = index.manifests.iter().find(fits).ok_or_else(|| {
-                Error::Invalid(format!("no image for platform {wanted} in the archive"))
-            })?;
+            let chosen = index
+                .manifests
+                .iter()
+                .find(fits)
+                .ok_or_else(|| Error::Invalid(format!("no image for platform {wanted} in the archive")))?;
             return self.layout_image(chosen, names, platform, images, depth + 1);
         }
         if !media_type::is_manifest(&descriptor.media_type) {
@@ -321,7 +323,10 @@ impl Contents {
         }
         let manifest: Manifest = parse("image manifest", bytes)?;
         if let Some(foreign) = manifest.layers.iter().find(|l| media_type::is_foreign_layer(&l.media_type)) {
-            return Err(Error::Unsupported(format!("foreign layer {}: its bytes are not in the archive", foreign.digest)));
+            return Err(Error::Unsupported(format!(
+                "foreign layer {}: its bytes are not in the archive",
+                foreign.digest
+            )));
         }
         let members = manifest.layers.iter().map(|l| self.resolve(&blob_path(&l.digest))).collect::<Result<_>>()?;
         images.push(self.found(self.blob(&manifest.config)?, members, names.to_vec(), None)?);

@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// Adds an image that was made here, and its new layer.
-    fn add_made(
+    pub(crate) fn add_made(
         &self,
         config: Vec<u8>,
         layer: Option<Staged>,
@@ -230,7 +230,7 @@ fn null() -> Value {
 }
 
 /// A run configuration as Docker writes it into an image.
-fn docker_config(run: &RunConfig) -> Value {
+pub(crate) fn docker_config(run: &RunConfig) -> Value {
     let Ok(Value::Object(mut have)) = serde_json::to_value(run) else { return Value::Null };
     let mut out = Map::new();
     for (key, default) in DOCKER_CONFIG {

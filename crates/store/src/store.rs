@@ -159,8 +159,7 @@ impl Store {
         for path in entries(&layout.staging())? {
             self.reap(path);
         }
-        let lost: Vec<DiffId> =
-            catalog.layers.keys().filter(|d| !layout.layer_files(d).is_dir()).copied().collect();
+        let lost: Vec<DiffId> = catalog.layers.keys().filter(|d| !layout.layer_files(d).is_dir()).copied().collect();
         if !lost.is_empty() {
             tracing::error!("layers without files, their images cannot run: {lost:?}");
         }
@@ -307,7 +306,8 @@ impl Change<'_> {
             Ok(())
         })?;
         *self.store.inner.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.catalog);
-        wharf_sys::failpoint::hit("store.commit.after_rows").map_err(Error::io("commit", self.store.layout().base()))?;
+        wharf_sys::failpoint::hit("store.commit.after_rows")
+            .map_err(Error::io("commit", self.store.layout().base()))?;
         for diff in &garbage {
             if let Some(path) = self.store.layout().retire(&self.store.layout().layer(diff))? {
                 self.store.reap(path);
@@ -343,7 +343,8 @@ fn read_rows(db: &Db) -> Result<(Catalog, HashMap<ContainerId, Arc<SnapshotRow>>
         tx.scan(rows::IMAGES, |key, doc| -> Result<()> {
             let row: ImageRow = decode(key, doc)?;
             let id = parse(key)?;
-            let config = configs.remove(key).ok_or_else(|| Error::Corrupt(format!("image {key} has no configuration")))?;
+            let config =
+                configs.remove(key).ok_or_else(|| Error::Corrupt(format!("image {key} has no configuration")))?;
             images.insert(id, Arc::new(image_from_rows(id, config, &row, &catalog.layers)?));
             Ok(())
         })?;
