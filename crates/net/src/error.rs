@@ -8,8 +8,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// An operation on networks that did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such network.
-    #[error("network {0} not found")]
+    /// No such network, driver or plugin: kind and name.
+    #[error("{0} not found")]
     NotFound(String),
     /// A container is not connected to the network it was said to be.
     #[error("container {container} is not connected to network {network}")]

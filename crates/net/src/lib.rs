@@ -18,12 +18,23 @@
 //! | `netns` | namespaces without a name, and a pool of them |
 
 mod address;
+mod attach;
+mod bridge;
+mod create;
 mod endpoint;
 mod error;
+mod firewall;
+mod guard;
+mod ipam;
+mod macvlan;
 mod netns;
 mod network;
 mod networks;
 mod port;
+mod predefined;
+mod publish;
+mod reconcile;
+mod rows;
 
 pub use address::{Mac, Subnet};
 pub use endpoint::{Attach, Endpoint, EndpointRequest, Link, Sandbox};

@@ -1,33 +1,67 @@
 //! Network namespaces without a name: held by a descriptor, mounted nowhere, gone with the last process and descriptor.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Mutex, MutexGuard};
 
-use crate::Result;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use wharf_netlink::{Batch, LinkName, SetLink, Socket};
 
-/// A network namespace.
+use crate::{Error, Result};
+
+/// A network namespace. It lives as long as this value or a process in it: drop it when the container has been launched.
 #[derive(Debug)]
 pub struct Netns {
     fd: OwnedFd,
+    inside: Mutex<Option<Socket>>,
+    /// Made by us for one container and not yet handed out to anybody.
+    fresh: bool,
 }
 
 impl Netns {
     /// The namespace behind a descriptor of `/proc/<pid>/ns/net`.
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd }
+        Self { fd, inside: Mutex::new(None), fresh: false }
     }
 
     /// The namespace of a process.
     pub fn of_process(pid: i32) -> Result<Self> {
-        let path = format!("/proc/{pid}/ns/net");
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-        let fd = rustix::fs::open(&path, flags, rustix::fs::Mode::empty())
-            .map_err(crate::Error::system(format!("open `{path}`")))?;
-        Ok(Self { fd })
+        open(&format!("/proc/{pid}/ns/net")).map(Self::from_fd)
+    }
+
+    /// A fresh one with `lo` up, low ports and ping open to everybody in it (as Docker has it).
+    pub fn create() -> Result<Self> {
+        // a thread of its own: the namespace of the caller must never change
+        std::thread::scope(|scope| {
+            let maker = scope.spawn(make);
+            maker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// The descriptor, for somebody who will enter it.
     pub fn into_fd(self) -> OwnedFd {
         self.fd
+    }
+
+    /// Runs `f` with a route socket of the namespace.
+    pub(crate) fn with_socket<T>(&self, f: impl FnOnce(&mut Socket) -> Result<T>) -> Result<T> {
+        let mut inside = lock(&self.inside);
+        if inside.is_none() {
+            *inside = Some(self.within(|| Ok(Socket::route()?))?);
+        }
+        f(inside.as_mut().expect("was put there above"))
+    }
+
+    /// Runs `f` on this thread inside the namespace. `f` must be short and must not spawn.
+    pub(crate) fn within<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        let home = open("/proc/thread-self/ns/net")?;
+        enter(&self.fd)?;
+        let _back = Back(home);
+        f()
+    }
+
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.fresh
     }
 }
 
@@ -35,4 +69,115 @@ impl AsFd for Netns {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Brings the thread home, also when the closure panics.
+struct Back(OwnedFd);
+
+impl Drop for Back {
+    fn drop(&mut self) {
+        if enter(&self.0).is_err() {
+            // going on would let the daemon work in the container's network
+            std::process::abort();
+        }
+    }
+}
+
+fn enter(fd: impl AsFd) -> Result<()> {
+    move_into_link_name_space(fd.as_fd(), Some(LinkNameSpaceType::Network))
+        .map_err(Error::system("setns of a network namespace"))
+}
+
+/// Opens a namespace file.
+pub(crate) fn open(path: &str) -> Result<OwnedFd> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, rustix::fs::Mode::empty()).map_err(Error::system(format!("open `{path}`")))
+}
+
+/// Moves the calling thread into a fresh namespace and sets it up.
+fn make() -> Result<Netns> {
+    wharf_sys::clone::unshare(wharf_sys::clone::Flags::NETWORK).map_err(Error::system("unshare the network"))?;
+    let fd = open("/proc/thread-self/ns/net")?;
+    let mut socket = Socket::route()?;
+    let up = SetLink { up: Some(true), ..SetLink::default() };
+    socket.run(Batch::new().set_link(LinkName::Index(1), &up))?;
+    write_sysctl("net/ipv4/ip_unprivileged_port_start", "0")?;
+    write_sysctl("net/ipv4/ping_group_range", "0 2147483647")?;
+    // the interfaces we make have no IPv6 unless their network has; `attach` puts the default back for those
+    // that the container makes itself
+    write_sysctl(DEFAULT_DISABLE_IPV6, "1").or_else(ignore_missing)?;
+    Ok(Netns { fd, inside: Mutex::new(Some(socket)), fresh: true })
+}
+
+/// What interfaces made from now on inherit.
+pub(crate) const DEFAULT_DISABLE_IPV6: &str = "net/ipv6/conf/default/disable_ipv6";
+
+/// Writes a setting of the namespace of the calling thread; the key has slashes.
+pub(crate) fn write_sysctl(key: &str, value: &str) -> Result<()> {
+    let path = format!("/proc/sys/{key}");
+    std::fs::write(&path, value).map_err(|source| Error::System { op: format!("write `{path}`"), source })
+}
+
+/// A kernel without IPv6 has no settings of it.
+pub(crate) fn ignore_missing(error: Error) -> Result<()> {
+    match error {
+        Error::System { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => Err(other),
+    }
+}
+
+/// Namespaces that are ready, filled by a thread of its own.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    ready: Mutex<Receiver<Netns>>,
+}
+
+impl Pool {
+    /// Keeps `size` ready.
+    pub(crate) fn start(size: usize) -> Result<Self> {
+        let (sender, ready) = sync_channel(size.saturating_sub(1));
+        if size > 0 {
+            std::thread::Builder::new()
+                .name("wharf-netns".into())
+                .spawn(move || fill(&sender))
+                .map_err(|source| Error::System { op: "spawn a thread".into(), source })?;
+        }
+        Ok(Self { ready: Mutex::new(ready) })
+    }
+
+    /// One that is ready, or a new one.
+    pub(crate) fn take(&self) -> Result<Netns> {
+        match lock(&self.ready).try_recv() {
+            Ok(netns) => Ok(netns),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => Netns::create(),
+        }
+    }
+}
+
+/// Ends when nobody takes any more, or when the kernel makes none (then `take` reports why).
+fn fill(sender: &SyncSender<Netns>) {
+    let Ok(home) = open("/proc/thread-self/ns/net") else { return };
+    loop {
+        let made = make();
+        // the thread must not keep the container's namespace alive
+        if enter(&home).is_err() {
+            return;
+        }
+        match made {
+            Ok(netns) => {
+                if sender.send(netns).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no namespaces are kept ready");
+                return;
+            }
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // what is behind our locks is changed in single steps: a panic elsewhere leaves it whole
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,14 +1,26 @@
 //! The world: all networks, endpoints and published ports of this machine, and the operations on them.
+//!
+//! Locks, in the order in which they are taken: `topology` (networks come and go) → `firewall` → `world` (rows in memory,
+//! never held across a call of the kernel). Route sockets are taken from a pool for one batch each.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use wharf_netlink::{Link, LinkName, Route, Socket};
 use wharf_state::Db;
 
+use crate::firewall::{self, Hole, Published, State};
+use crate::ipam::Pool;
+use crate::netns::{self, lock};
+use crate::publish::Ports;
+use crate::rows::Reservation;
 use crate::{
-    Attach, ContainerId, Created, Endpoint, EndpointRequest, Error, Netns, Network, NetworkRequest, Result, Sandbox,
-    Subnet,
+    ContainerId, Created, Driver, Endpoint, Error, Netns, Network, NetworkId, NetworkRequest, NetworkRole, Result,
+    Sandbox, Subnet, bridge, create, ipam, predefined, rows,
 };
 
 /// What the daemon was told about networks.
@@ -82,90 +94,401 @@ pub struct Live {
     pub netns: Netns,
 }
 
-/// All networks of this machine. Cheap to clone; every method may be called from any thread, and blocks it for as long as the kernel takes
-/// (well below a millisecond, except [`Networks::open`]).
+/// All networks of this machine. Cheap to clone; every method may be called from any thread, and blocks it for as long as
+/// the kernel takes (well below a millisecond each, except [`Networks::open`]).
 #[derive(Debug, Clone)]
 pub struct Networks {
-    _inner: Arc<()>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) db: Db,
+    /// The machine's own namespace.
+    pub(crate) home: OwnedFd,
+    pub(crate) mtu: u32,
+    pub(crate) ipv6: bool,
+    namespaces: netns::Pool,
+    routes: Mutex<Vec<Socket>>,
+    topology: Mutex<()>,
+    pub(crate) firewall: Mutex<Socket>,
+    pub(crate) world: Mutex<World>,
+}
+
+/// The rows in memory.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    pub(crate) networks: HashMap<NetworkId, Arc<Network>>,
+    pub(crate) pools: HashMap<NetworkId, Vec<Pool>>,
+    pub(crate) sandboxes: HashMap<ContainerId, Sandbox>,
+    pub(crate) reservations: Vec<Reservation>,
+    pub(crate) ports: Ports,
+    unique_local: Option<Ipv6Addr>,
+}
+
+impl World {
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Network>> {
+        let missing = || Error::NotFound(format!("network {name}"));
+        if let Some(network) = self.networks.values().find(|n| n.name == name || n.id.as_str() == name) {
+            return Ok(network.clone());
+        }
+        let mut by_prefix = self.networks.values().filter(|n| !name.is_empty() && n.id.as_str().starts_with(name));
+        match (by_prefix.next(), by_prefix.next()) {
+            (Some(network), None) => Ok(network.clone()),
+            (Some(_), Some(_)) => {
+                Err(Error::Invalid(format!("network {name} is ambiguous (2 matches found based on ID prefix)")))
+            }
+            _ => Err(missing()),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, network: Network) {
+        let pools = network.pools.iter().map(Pool::new).collect();
+        self.pools.insert(network.id.clone(), pools);
+        self.networks.insert(network.id.clone(), Arc::new(network));
+    }
+
+    pub(crate) fn on(&self, network: &NetworkId) -> impl Iterator<Item = &Endpoint> {
+        self.sandboxes.values().flat_map(|s| &s.endpoints).filter(move |e| e.network == *network)
+    }
+
+    /// What the firewall should look like.
+    pub(crate) fn declared(&self) -> State {
+        let mut bridges: Vec<_> = self.networks.values().filter_map(|n| firewall_bridge(n)).collect();
+        bridges.sort_by(|a, b| a.link.cmp(&b.link));
+        let ports = self.sandboxes.values().flat_map(published).collect();
+        State { bridges, ports, holes: self.holes() }
+    }
+
+    /// Every hole that a link opens between two containers that run.
+    pub(crate) fn holes(&self) -> Vec<Hole> {
+        let mut holes = Vec::new();
+        for sandbox in self.sandboxes.values() {
+            for link in &sandbox.links {
+                let Some(source) = self.sandboxes.get(&link.source) else { continue };
+                holes.extend(holes_between(sandbox, source));
+            }
+        }
+        holes.sort();
+        holes.dedup();
+        holes
+    }
+}
+
+/// Where two containers share a network, the receiver may use the exposed ports of the source.
+fn holes_between<'a>(receiver: &'a Sandbox, source: &'a Sandbox) -> impl Iterator<Item = Hole> + 'a {
+    receiver.endpoints.iter().flat_map(move |from| {
+        let same = source.endpoints.iter().filter(move |to| to.network == from.network);
+        same.filter_map(move |to| Some((from.ipv4?.address, to.ipv4?.address))).flat_map(move |(from, to)| {
+            source.exposed.iter().map(move |(port, protocol)| Hole { from, to, protocol: *protocol, port: *port })
+        })
+    })
+}
+
+/// The published ports of a container with where they lead: its first endpoint that is the way out.
+pub(crate) fn published(sandbox: &Sandbox) -> Vec<Published> {
+    let way = |v4: bool| {
+        let usable = sandbox.endpoints.iter().filter_map(|e| {
+            let address = if v4 { e.ipv4 } else { e.ipv6 };
+            address.filter(|_| !e.host_interface.is_empty()).map(|a| (e.gw_priority, a.address))
+        });
+        // the first of the highest priority
+        usable.fold(None::<(i64, IpAddr)>, |best, e| if best.is_none_or(|b| e.0 > b.0) { Some(e) } else { best })
+    };
+    let (v4, v6) = (way(true), way(false));
+    let target = |ip: IpAddr| if ip.is_ipv4() { v4 } else { v6.or(v4) };
+    let ports = sandbox.ports.iter();
+    ports.filter_map(|b| target(b.host_ip).map(|(_, target)| Published { binding: *b, target })).collect()
+}
+
+fn firewall_bridge(network: &Network) -> Option<firewall::Bridge> {
+    let options = network.bridge.as_ref()?;
+    Some(firewall::Bridge {
+        link: options.link.clone(),
+        icc: options.icc,
+        internal: network.internal,
+        masquerade: options.masquerade,
+    })
 }
 
 impl Networks {
     /// Reads the rows, makes bridges and firewall as declared (whatever is left from before), and fills the pool of namespaces.
-    pub fn open(_config: Config, _db: Db) -> Result<Self> {
-        Err(Error::Unsupported("networks".into()))
+    ///
+    /// Call [`Networks::reconcile`] next, with the containers that run.
+    pub fn open(config: Config, db: Db) -> Result<Self> {
+        let kept = rows::load(&db)?;
+        let mut route = Socket::route()?;
+        let mtu = way_out_mtu(&mut route)?;
+        let mut world = World {
+            reservations: kept.reservations,
+            unique_local: kept.unique_local,
+            sandboxes: kept.sandboxes.into_iter().collect(),
+            ..World::default()
+        };
+        for network in kept.networks {
+            world.insert(network);
+        }
+        predefined::ensure(&mut world, &config, mtu, &host_routes(&mut route)?, &db)?;
+        world.hold_what_is_kept();
+        if config.ip_forward {
+            switch_on("net/ipv4/ip_forward")?;
+        }
+        for network in world.networks.values() {
+            let Some(options) = &network.bridge else { continue };
+            if let Err(error) = bridge::ensure(&mut route, network, options) {
+                // one broken network must not keep the others from working
+                tracing::error!(network = network.name, %error, "bridge is not as declared");
+            }
+        }
+        let mut nft = Socket::netfilter()?;
+        nft.commit(&firewall::replace(&world.declared()))?;
+        let inner = Inner {
+            home: netns::open("/proc/thread-self/ns/net")?,
+            mtu,
+            ipv6: std::path::Path::new("/proc/sys/net/ipv6").exists(),
+            namespaces: netns::Pool::start(config.ready_namespaces)?,
+            routes: Mutex::new(vec![route]),
+            topology: Mutex::new(()),
+            firewall: Mutex::new(nft),
+            world: Mutex::new(world),
+            config,
+            db,
+        };
+        let networks = Self { inner: Arc::new(inner) };
+        crate::guard::start(&networks.inner)?;
+        Ok(networks)
     }
 
-    /// A fresh namespace with `lo` up. Taken from the pool when one is ready.
+    /// A fresh namespace with `lo` up, and low ports and ping open to everybody in it. Taken from the pool when one is ready.
     pub fn namespace(&self) -> Result<Netns> {
-        Err(Error::Unsupported("networks".into()))
+        self.inner.namespaces.take()
     }
 
     /// All networks, by name.
     pub fn list(&self) -> Vec<Arc<Network>> {
-        Vec::new()
+        let mut all: Vec<_> = self.inner.world().networks.values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     /// The network called so: full name, full identifier, or a prefix of one identifier only.
     pub fn find(&self, name: &str) -> Result<Arc<Network>> {
-        Err(Error::NotFound(name.to_owned()))
+        self.inner.world().find(name)
+    }
+
+    /// Who is on a network.
+    pub fn endpoints(&self, network: &Network) -> Vec<Endpoint> {
+        self.inner.world().on(&network.id).cloned().collect()
+    }
+
+    /// What a container has now.
+    pub fn sandbox(&self, container: &ContainerId) -> Option<Sandbox> {
+        self.inner.world().sandboxes.get(container).cloned()
     }
 
     /// Makes a network.
-    pub fn create(&self, _request: &NetworkRequest) -> Result<Created> {
-        Err(Error::Unsupported("networks".into()))
+    pub fn create(&self, request: &NetworkRequest) -> Result<Created> {
+        let inner = &self.inner;
+        let _alone = lock(&inner.topology);
+        let routes = inner.with_route(host_routes)?;
+        let id = NetworkId::generate(|bytes| random(bytes));
+        let network = {
+            let mut world = inner.world();
+            let unique_local = world.unique_local(&inner.db)?;
+            let pools = inner.config.pools();
+            let mut networks: Vec<&Network> = world.networks.values().map(|n| &**n).collect();
+            networks.sort_by_key(|n| n.created);
+            let facts = create::World { networks, routes: &routes, pools: &pools, unique_local, mtu: inner.mtu };
+            create::plan(request, id, now(), &facts)?
+        };
+        // intent before effect: after a crash from here on the next start makes what is missing
+        rows::put_network(&inner.db, &network)?;
+        if let Err(error) = inner.bring_up(&network) {
+            rows::delete_network(&inner.db, &network.id)?;
+            return Err(error);
+        }
+        Ok(Created { id: network.id, warning: String::new() })
     }
 
     /// Removes a network nobody is on.
     pub fn remove(&self, name: &str) -> Result<Arc<Network>> {
-        Err(Error::NotFound(name.to_owned()))
+        let inner = &self.inner;
+        let _alone = lock(&inner.topology);
+        let network = inner.world().find(name)?;
+        if network.role == NetworkRole::Predefined {
+            let text = format!("{} is a pre-defined network and cannot be removed", network.name);
+            return Err(Error::Forbidden(text));
+        }
+        {
+            let mut world = inner.world();
+            let active: Vec<_> = world.on(&network.id).map(|e| (e.container_name.clone(), e.id.clone())).collect();
+            if !active.is_empty() {
+                let list: Vec<_> =
+                    active.iter().map(|(name, id)| format!("name:{name:?} id:\"{}\"", id.short())).collect();
+                return Err(Error::Forbidden(format!(
+                    "error while removing network: network {} has active endpoints ({})",
+                    network.name,
+                    list.join(", ")
+                )));
+            }
+            // nobody finds it from here on
+            world.networks.remove(&network.id);
+        }
+        // the row last: after a crash before that the network is there again, whole
+        inner.take_down(&network);
+        rows::delete_network(&inner.db, &network.id)?;
+        Ok(network)
+    }
+}
+
+impl Inner {
+    pub(crate) fn world(&self) -> std::sync::MutexGuard<'_, World> {
+        lock(&self.world)
     }
 
-    /// Gives a starting container everything at once: addresses, interfaces, routes, published ports. All or nothing.
-    ///
-    /// With an endpoint on `host` or `none` nothing is made in the namespace.
-    pub fn attach(&self, _container: &ContainerId, _netns: &Netns, _wish: &Attach) -> Result<Sandbox> {
-        Err(Error::Unsupported("networks".into()))
+    /// Runs `f` with a route socket of the machine's namespace.
+    pub(crate) fn with_route<T>(&self, f: impl FnOnce(&mut Socket) -> Result<T>) -> Result<T> {
+        let ready = lock(&self.routes).pop();
+        let mut socket = match ready {
+            Some(socket) => socket,
+            None => Socket::route()?,
+        };
+        let result = f(&mut socket);
+        lock(&self.routes).push(socket);
+        result
     }
 
-    /// Takes everything back from a container that has ended. Never waits for its interfaces: they go with the namespace.
-    /// Does nothing when there is nothing.
-    pub fn detach(&self, _container: &ContainerId) -> Result<()> {
-        Ok(())
+    /// Link, firewall, memory: the network is there for everybody afterwards. On failure nothing is left.
+    fn bring_up(&self, network: &Network) -> Result<()> {
+        if let Some(options) = &network.bridge {
+            let made = self.with_route(|route| bridge::ensure(route, network, options));
+            if let Err(error) = made {
+                let _ = self.with_route(|route| bridge::remove(route, options));
+                return Err(error);
+            }
+        }
+        if network.driver == Driver::Macvlan {
+            self.with_route(|route| crate::macvlan::check(route, network))?;
+        }
+        let mut nft = lock(&self.firewall);
+        self.world().insert(network.clone());
+        let Some(rules) = firewall_bridge(network) else { return Ok(()) };
+        let mut change = wharf_netlink::nft::Transaction::new();
+        firewall::add_bridge(&mut change, &rules);
+        let result = firewall::apply(&mut nft, &change, || self.world().declared());
+        drop(nft);
+        if result.is_err() {
+            self.take_down(network);
+        }
+        result
     }
 
-    /// Adds a running container to a network.
-    pub fn connect(&self, _container: &ContainerId, _netns: &Netns, _request: &EndpointRequest) -> Result<Endpoint> {
-        Err(Error::Unsupported("networks".into()))
+    /// The opposite. What does not work is logged: the network is gone for the user already.
+    fn take_down(&self, network: &Network) {
+        let mut nft = lock(&self.firewall);
+        {
+            let mut world = self.world();
+            world.networks.remove(&network.id);
+            world.pools.remove(&network.id);
+        }
+        if let Some(rules) = firewall_bridge(network) {
+            let mut change = wharf_netlink::nft::Transaction::new();
+            firewall::del_bridge(&mut change, &rules);
+            if let Err(error) = firewall::apply(&mut nft, &change, || self.world().declared()) {
+                tracing::error!(network = network.name, %error, "firewall keeps rules of a removed network");
+            }
+        }
+        drop(nft);
+        if let Some(options) = &network.bridge
+            && let Err(error) = self.with_route(|route| bridge::remove(route, options))
+        {
+            tracing::error!(network = network.name, %error, "link of a removed network stays");
+        }
+    }
+}
+
+impl World {
+    /// Marks every address and port that rows say is in use.
+    fn hold_what_is_kept(&mut self) {
+        for r in &self.reservations {
+            hold(&mut self.pools, &r.network, r.address, &r.container);
+        }
+        for (container, sandbox) in &self.sandboxes {
+            for e in &sandbox.endpoints {
+                for address in [e.ipv4, e.ipv6].into_iter().flatten() {
+                    hold(&mut self.pools, &e.network, address.address, container);
+                }
+            }
+            self.ports.adopt(&sandbox.ports);
+        }
     }
 
-    /// Removes a running container from a network.
-    pub fn disconnect(&self, _container: &ContainerId, _netns: &Netns, network: &str) -> Result<()> {
-        Err(Error::NotFound(network.to_owned()))
+    /// The prefix of our IPv6 networks (RFC 4193): drawn once, kept for ever.
+    fn unique_local(&mut self, db: &Db) -> Result<Ipv6Addr> {
+        if let Some(prefix) = self.unique_local {
+            return Ok(prefix);
+        }
+        let mut bytes = [0; 16];
+        random(&mut bytes[1..6]);
+        bytes[0] = 0xfd;
+        let prefix = Ipv6Addr::from(bytes);
+        rows::put_unique_local(db, prefix)?;
+        self.unique_local = Some(prefix);
+        Ok(prefix)
     }
+}
 
-    /// Keeps a static address for a container that does not run (at create, or connect to a stopped one), so that nobody gets it meanwhile.
-    /// [`Networks::forget`] lets it go.
-    pub fn reserve(&self, _container: &ContainerId, _request: &EndpointRequest) -> Result<()> {
-        Ok(())
+fn hold(pools: &mut HashMap<NetworkId, Vec<Pool>>, network: &NetworkId, address: IpAddr, container: &ContainerId) {
+    let pool = pools.get_mut(network).and_then(|p| p.iter_mut().find(|p| p.subnet().contains(address)));
+    if let Some(pool) = pool
+        && let Err(error) = pool.take_static(address, container)
+    {
+        tracing::warn!(%address, %container, %error, "an address has two owners");
     }
+}
 
-    /// The container is removed: detach, and let reserved addresses go.
-    pub fn forget(&self, container: &ContainerId) -> Result<()> {
-        self.detach(container)
+impl Config {
+    fn pools(&self) -> Vec<(Subnet, u8)> {
+        if self.pools.is_empty() { ipam::default_pools() } else { self.pools.clone() }
     }
+}
 
-    /// What a container has now.
-    pub fn sandbox(&self, _container: &ContainerId) -> Option<Sandbox> {
-        None
-    }
+/// Switches a setting on unless it is.
+fn switch_on(key: &str) -> Result<()> {
+    let on = std::fs::read_to_string(format!("/proc/sys/{key}")).is_ok_and(|value| value.trim() == "1");
+    if on { Ok(()) } else { netns::write_sysctl(key, "1") }
+}
 
-    /// Who is on a network.
-    pub fn endpoints(&self, _network: &Network) -> Vec<Endpoint> {
-        Vec::new()
-    }
+/// Where the machine's routes lead, without defaults.
+fn host_routes(socket: &mut Socket) -> Result<Vec<(Subnet, String)>> {
+    const MAIN: u32 = 254;
+    const UNICAST: u8 = 1;
+    let routes = socket.routes()?;
+    let links = socket.links()?;
+    let name = |r: &Route| links.iter().find(|l| Some(l.index) == r.link).map_or_else(String::new, |l| l.name.clone());
+    let ours = |r: &&Route| r.table == MAIN && r.kind == UNICAST && r.to.1 > 0;
+    Ok(routes.iter().filter(ours).filter_map(|r| Some((Subnet::new(r.to.0, r.to.1)?, name(r)))).collect())
+}
 
-    /// Makes the world as declared, given who really runs: rows of others go, what is missing comes back.
-    pub fn reconcile(&self, _live: &[Live]) -> Result<()> {
-        Ok(())
-    }
+/// The MTU of the link that leads out: more than it takes would be cut to pieces or lost.
+fn way_out_mtu(socket: &mut Socket) -> Result<u32> {
+    const ETHERNET: u32 = 1500;
+    let default = socket.routes()?.into_iter().find(|r| r.to.1 == 0 && r.gateway.is_some() && r.link.is_some());
+    let link: Option<Link> = match default.and_then(|r| r.link) {
+        Some(index) => socket.link(LinkName::Index(index))?,
+        None => None,
+    };
+    Ok(link.map_or(ETHERNET, |l| l.mtu.min(ETHERNET)))
+}
+
+pub(crate) fn random(bytes: &mut [u8]) {
+    let got = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty());
+    // up to 256 bytes never come short once the kernel's source is seeded
+    assert_eq!(got, Ok(bytes.len()), "getrandom of {} bytes", bytes.len());
+}
+
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

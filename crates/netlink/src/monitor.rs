@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, netlink};
 
-use crate::attribute::{attributes, messages, text};
+use crate::attribute::{Message, attributes, messages, text};
 use crate::link::{Link, parse_body};
 use crate::socket::{open, receive};
 use crate::{Error, Result};
@@ -17,8 +17,13 @@ pub enum Change {
     LinkGone(Link),
     /// A link is there or changed.
     Link(Link),
-    /// A table, chain, rule, set or element went: (name of its table).
-    RulesGone(String),
+    /// A table, chain, rule, set or element went.
+    RulesGone {
+        /// Name of its table.
+        table: String,
+        /// Whose doing it was ([`crate::Socket::port`]).
+        port: u32,
+    },
     /// Broadcasts were lost: anything may have happened.
     Unknown,
 }
@@ -53,7 +58,7 @@ impl Monitor {
             match receive(self.fd.as_fd(), &mut self.buffer, RecvFlags::DONTWAIT) {
                 Ok(None) => return Ok(found),
                 Ok(Some(length)) => {
-                    found.extend(messages(&self.buffer[..length]).filter_map(|m| change(m.kind, m.body)));
+                    found.extend(messages(&self.buffer[..length]).filter_map(|m| change(&m)));
                 }
                 Err(Error::Malformed(_) | Error::Socket { errno: Errno::NOBUFS, .. }) => found.push(Change::Unknown),
                 Err(error) => return Err(error),
@@ -68,7 +73,8 @@ impl AsFd for Monitor {
     }
 }
 
-fn change(kind: u16, body: &[u8]) -> Option<Change> {
+fn change(message: &Message<'_>) -> Option<Change> {
+    let (kind, body) = (message.kind, message.body);
     const RTM_NEWLINK: u16 = 16;
     const RTM_DELLINK: u16 = 17;
     const NFTABLES: u16 = 10;
@@ -78,7 +84,7 @@ fn change(kind: u16, body: &[u8]) -> Option<Change> {
         _ if kind >> 8 == NFTABLES && crate::nft::is_removal(kind & 0xff) => {
             // in every such message the table's name is the first attribute
             let name = attributes(body.get(4..)?).find(|(kind, _)| *kind == 1);
-            name.map(|(_, name)| Change::RulesGone(text(name)))
+            name.map(|(_, name)| Change::RulesGone { table: text(name), port: message.port })
         }
         _ => None,
     }
@@ -92,7 +98,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_broadcast_is_survived(kind: u16, body in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let _ = change(kind, &body);
+            let _ = change(&Message { kind, flags: 0, sequence: 0, port: 0, body: &body });
         }
     }
 }

@@ -181,6 +181,13 @@ impl Socket {
         Ok(sequence)
     }
 
+    /// The number by which broadcasts name what this socket did.
+    pub fn port(&self) -> Result<u32> {
+        let failed = |errno| Error::Socket { op: "netlink getsockname", errno };
+        let address = rustix::net::getsockname(&self.fd).map_err(failed)?;
+        Ok(SocketAddrNetlink::try_from(address).map_err(failed)?.pid())
+    }
+
     /// Numbers for a transaction of `count` messages.
     pub(crate) fn sequences(&mut self, count: u32) -> u32 {
         let base = self.sequence;
@@ -297,7 +304,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_answer_is_survived(flags: u16, body in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let message = Message { kind: NLMSG_ERROR, flags, sequence: 0, body: &body };
+            let message = Message { kind: NLMSG_ERROR, flags, sequence: 0, port: 0, body: &body };
             let _ = answer(&message);
             let _ = refused("test", &message);
         }

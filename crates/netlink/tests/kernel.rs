@@ -38,7 +38,7 @@ const TABLE: Table<'static> = Table { family: Family::Inet, name: "t" };
 #[test]
 fn veth_with_its_peer_straight_in_another_namespace() {
     in_namespace(|| {
-        let (far, mut inside) = other_namespace();
+        let (_far, mut inside) = other_namespace();
         let mut host = Socket::route().unwrap();
         let mut batch = Batch::new();
         batch.add_link(&NewLink { name: "br0", kind: Kind::Bridge, up: true, index: Some(7), ..NewLink::default() });
@@ -258,7 +258,8 @@ fn maps_of_addresses_and_of_verdicts() {
 
         let mut listener = Monitor::rules().unwrap();
         socket.commit(Transaction::new().del_table(TABLE)).unwrap();
-        assert!(listener.changes().unwrap().contains(&Change::RulesGone("t".into())));
+        let gone = Change::RulesGone { table: "t".into(), port: socket.port().unwrap() };
+        assert!(listener.changes().unwrap().contains(&gone));
     });
 }
 

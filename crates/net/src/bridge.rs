@@ -1,0 +1,200 @@
+//! The bridge driver: the link of a network, and the pair of links of an endpoint.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+use wharf_netlink::{Batch, BridgePort, Kind, LinkName, NewAddress, NewLink, NewRoute, SetLink, Socket};
+
+use crate::netns::{DEFAULT_DISABLE_IPV6, ignore_missing, write_sysctl};
+use crate::{BridgeOptions, Endpoint, Error, Mac, Netns, Network, Result, Subnet};
+
+/// Makes the link of a network as declared, whatever is there. Runs in the machine's namespace; may be repeated.
+pub(crate) fn ensure(socket: &mut Socket, network: &Network, options: &BridgeOptions) -> Result<()> {
+    let name = LinkName::Name(&options.link);
+    let index = match socket.link(name)? {
+        Some(link) if link.kind != "bridge" => {
+            let text = format!("interface {} is there and not a bridge (it is {:?})", options.link, link.kind);
+            return Err(Error::Conflict(text));
+        }
+        Some(link) => link.index,
+        None => make(socket, network, options)?,
+    };
+    let wanted: Vec<Subnet> = network.pools.iter().filter_map(gateway_of).collect();
+    let mut batch = Batch::new();
+    for address in &wanted {
+        batch.add_address(&address_on(index, *address));
+    }
+    let global = |scope: u8| scope == 0;
+    for found in socket.addresses()?.into_iter().filter(|a| a.link == index && global(a.scope) && !options.foreign) {
+        let Some(subnet) = Subnet::new(found.address, found.prefix) else { continue };
+        if !wanted.contains(&subnet) {
+            batch.del_address(&address_on(index, subnet)).tolerate(&[Errno::ADDRNOTAVAIL]);
+        }
+    }
+    batch.set_link(LinkName::Index(index), &SetLink { up: Some(true), ..SetLink::default() });
+    socket.run(&batch)?;
+    sysctls(network, options)
+}
+
+fn make(socket: &mut Socket, network: &Network, options: &BridgeOptions) -> Result<u32> {
+    let mac = network.pools.iter().filter_map(|p| p.gateway).map(mac_of).next();
+    let link = NewLink {
+        name: &options.link,
+        kind: Kind::Bridge,
+        // without one of its own a bridge takes the lowest of its ports, and changes it when they come and go
+        mac: mac.map(|m| m.0),
+        mtu: (options.mtu > 0).then_some(options.mtu),
+        ..NewLink::default()
+    };
+    socket.run(Batch::new().add_link(&link))?;
+    let made = socket.link(LinkName::Name(&options.link))?;
+    made.map(|l| l.index).ok_or_else(|| Error::Conflict(format!("interface {} was removed meanwhile", options.link)))
+}
+
+fn sysctls(network: &Network, options: &BridgeOptions) -> Result<()> {
+    // a port published on loopback is reached by rewriting 127.0.0.1; the firewall keeps containers away from it
+    write_sysctl(&format!("net/ipv4/conf/{}/route_localnet", options.link), "1")?;
+    if !options.icc {
+        // ports cannot see each other; the bridge answers for them and routes, so that the firewall decides
+        write_sysctl(&format!("net/ipv4/conf/{}/proxy_arp_pvlan", options.link), "1")?;
+        write_sysctl(&format!("net/ipv4/conf/{}/send_redirects", options.link), "0")?;
+    }
+    if network.ipv6 {
+        write_sysctl(&format!("net/ipv6/conf/{}/disable_ipv6", options.link), "0").or_else(ignore_missing)?;
+        write_sysctl(&format!("net/ipv6/conf/{}/accept_ra", options.link), "0").or_else(ignore_missing)?;
+        write_sysctl("net/ipv6/conf/default/forwarding", "1").or_else(ignore_missing)?;
+        write_sysctl("net/ipv6/conf/all/forwarding", "1").or_else(ignore_missing)?;
+    }
+    Ok(())
+}
+
+/// Removes the link of a network.
+pub(crate) fn remove(socket: &mut Socket, options: &BridgeOptions) -> Result<()> {
+    if options.foreign {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    batch.del_link(LinkName::Name(&options.link)).tolerate(&[Errno::NODEV]);
+    Ok(socket.run(&batch)?)
+}
+
+/// How an endpoint's interface is made.
+#[derive(Debug)]
+pub(crate) struct Plug<'a> {
+    pub(crate) endpoint: &'a Endpoint,
+    /// Number of the interface inside.
+    pub(crate) index: u32,
+    pub(crate) mtu: u32,
+    pub(crate) ipv6: bool,
+    /// The endpoint is the way out, per family.
+    pub(crate) default_route: (bool, bool),
+}
+
+impl Plug<'_> {
+    /// Address and route, once the interface is there.
+    pub(crate) fn configure(&self, batch: &mut Batch) {
+        for address in [self.endpoint.ipv4, self.endpoint.ipv6].into_iter().flatten() {
+            batch.add_address(&address_on(self.index, address));
+        }
+        for (wanted, gateway) in
+            [(self.default_route.0, self.endpoint.gateway), (self.default_route.1, self.endpoint.gateway6)]
+        {
+            if let Some(gateway) = gateway.filter(|_| wanted) {
+                batch.add_route(&default_route(gateway, Some(self.index)));
+            }
+        }
+    }
+}
+
+/// Makes the pair, one end in the container with everything it needs, the other in the bridge.
+///
+/// The pair is made from inside, because only there its number can be chosen: address and route follow in the same datagram.
+pub(crate) fn plug(
+    host: &mut Socket,
+    home: BorrowedFd<'_>,
+    netns: &Netns,
+    options: &BridgeOptions,
+    plug: &Plug<'_>,
+) -> Result<()> {
+    let mtu = (plug.mtu > 0).then_some(plug.mtu);
+    let peer = NewLink { name: &plug.endpoint.host_interface, mtu, netns: Some(home.as_fd()), ..NewLink::default() };
+    let mut batch = Batch::new();
+    batch.add_link(&NewLink {
+        name: &plug.endpoint.interface,
+        kind: Kind::Veth(Box::new(peer)),
+        mac: plug.endpoint.mac.map(|m| m.0),
+        mtu,
+        index: Some(plug.index),
+        up: true,
+        ..NewLink::default()
+    });
+    if plug.ipv6 {
+        // between the two, because an address is refused while IPv6 is off
+        netns.with_socket(|inside| Ok(inside.run(&batch)?))?;
+        netns.within(|| ipv6_on(&plug.endpoint.interface))?;
+        batch = Batch::new();
+    }
+    plug.configure(&mut batch);
+    netns.with_socket(|inside| Ok(inside.run(&batch)?))?;
+    join(host, &plug.endpoint.host_interface, options)
+}
+
+/// Makes the host's end a port of the bridge.
+pub(crate) fn join(host: &mut Socket, name: &str, options: &BridgeOptions) -> Result<()> {
+    let bridge = host.link(LinkName::Name(&options.link))?;
+    let bridge = bridge.ok_or_else(|| Error::Conflict(format!("bridge {} is gone", options.link)))?;
+    let port = SetLink { master: Some(bridge.index), up: Some(true), ..SetLink::default() };
+    let mut batch = Batch::new();
+    batch.set_link(LinkName::Name(name), &port);
+    host.run(&batch)?;
+    if !options.icc
+        && let Some(link) = host.link(LinkName::Name(name))?
+    {
+        let isolated = BridgePort { isolated: Some(true), hairpin: None };
+        host.run(Batch::new().set_bridge_port(link.index, isolated))?;
+    }
+    Ok(())
+}
+
+/// Switches IPv6 on for one interface; the calling thread is inside.
+pub(crate) fn ipv6_on(interface: &str) -> Result<()> {
+    write_sysctl(&format!("net/ipv6/conf/{interface}/accept_ra"), "0").or_else(ignore_missing)?;
+    write_sysctl(&format!("net/ipv6/conf/{interface}/dad_transmits"), "0").or_else(ignore_missing)?;
+    write_sysctl(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "0").or_else(ignore_missing)
+}
+
+/// Everything of ours is made: what the container makes itself has IPv6 as usual.
+pub(crate) fn seal(netns: &Netns) -> Result<()> {
+    netns.within(|| write_sysctl(DEFAULT_DISABLE_IPV6, "0").or_else(ignore_missing))
+}
+
+/// Removes the host's end (and with it the other).
+pub(crate) fn unplug(host: &mut Socket, name: &str) -> Result<()> {
+    let mut batch = Batch::new();
+    batch.del_link(LinkName::Name(name)).tolerate(&[Errno::NODEV]);
+    Ok(host.run(&batch)?)
+}
+
+/// A default route.
+pub(crate) fn default_route(gateway: IpAddr, link: Option<u32>) -> NewRoute {
+    let any = if gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    NewRoute { to: (any, 0), gateway: Some(gateway), link, metric: None }
+}
+
+/// `02:42` and the end of the address.
+pub(crate) fn mac_of(address: IpAddr) -> Mac {
+    match address {
+        IpAddr::V4(v4) => Mac::of(v4),
+        IpAddr::V6(v6) => Mac::of_v6(v6),
+    }
+}
+
+fn gateway_of(pool: &crate::IpamConfig) -> Option<Subnet> {
+    Subnet::new(pool.gateway?, pool.subnet.prefix)
+}
+
+fn address_on(link: u32, subnet: Subnet) -> NewAddress {
+    let broadcast = (subnet.is_ipv4() && subnet.prefix < 31).then(|| subnet.last());
+    NewAddress { link, address: subnet.address, prefix: subnet.prefix, broadcast }
+}

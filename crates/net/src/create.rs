@@ -1,0 +1,372 @@
+//! A wish for a network, validated into a [`Network`]. Pure: what is there already comes in as an argument.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::address::{from_bits, to_bits};
+use crate::network::PoolRequest;
+use crate::{
+    BridgeOptions, Driver, Error, IpamConfig, Network, NetworkId, NetworkRequest, NetworkRole, Options, Result, Subnet,
+    ipam,
+};
+
+const NAME: &str = "com.docker.network.bridge.name";
+const ICC: &str = "com.docker.network.bridge.enable_icc";
+const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+const MTU: &str = "com.docker.network.driver.mtu";
+const PREFIX: &str = "com.docker.network.container_iface_prefix";
+/// What network names may be called that nobody may create.
+const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
+
+/// What is there already.
+#[derive(Debug)]
+pub(crate) struct World<'a> {
+    pub(crate) networks: Vec<&'a Network>,
+    /// Destinations of the machine's own routes, without the default, each with the name of its link.
+    pub(crate) routes: &'a [(Subnet, String)],
+    /// Where subnets are taken from.
+    pub(crate) pools: &'a [(Subnet, u8)],
+    /// First 48 bits of the subnets of IPv6 networks that name none.
+    pub(crate) unique_local: Ipv6Addr,
+    /// For those who set none.
+    pub(crate) mtu: u32,
+}
+
+/// Decides everything about a new network.
+pub(crate) fn plan(request: &NetworkRequest, id: NetworkId, created: i64, world: &World<'_>) -> Result<Network> {
+    if request.name.trim().is_empty() {
+        return Err(Error::Invalid("invalid name: name is empty".into()));
+    }
+    if PREDEFINED.contains(&request.name.as_str()) {
+        return Err(Error::Forbidden(format!("operation is not permitted on predefined {} network ", request.name)));
+    }
+    let driver = driver(&request.driver)?;
+    if !matches!(request.ipam_driver.as_str(), "" | "default") {
+        return Err(Error::NotFound(format!("plugin \"{}\"", request.ipam_driver)));
+    }
+    let (ipv4, ipv6) = (request.ipv4.unwrap_or(true), request.ipv6.unwrap_or(false));
+    if !ipv4 && !ipv6 {
+        return Err(Error::Invalid("IPv4 or IPv6 must be enabled".into()));
+    }
+    if world.networks.iter().any(|n| n.name == request.name) {
+        return Err(Error::Conflict(format!("network with name {} already exists", request.name)));
+    }
+    let given = request.pools.iter().map(pool).collect::<Result<Vec<_>, _>>();
+    let given = given.map_err(|line| Error::Invalid(format!("invalid network config:\n{line}")))?;
+    let pools = pools(given, (ipv4, ipv6), world)?;
+    let bridge = match driver {
+        Driver::Bridge => Some(bridge_options(&request.options, &id, world)?),
+        _ => None,
+    };
+    let parent = request.options.get("parent").filter(|_| driver == Driver::Macvlan).cloned();
+    Ok(Network {
+        id,
+        name: request.name.clone(),
+        created,
+        role: NetworkRole::User,
+        driver,
+        internal: request.internal || (driver == Driver::Macvlan && parent.is_none()),
+        attachable: request.attachable,
+        ingress: request.ingress,
+        ipv4,
+        ipv6,
+        ipam_driver: "default".into(),
+        ipam_options: request.ipam_options.clone(),
+        pools,
+        options: request.options.clone(),
+        labels: request.labels.clone(),
+        bridge,
+        parent,
+    })
+}
+
+fn driver(name: &str) -> Result<Driver> {
+    match name {
+        "" | "bridge" => Ok(Driver::Bridge),
+        "macvlan" => Ok(Driver::Macvlan),
+        "host" | "null" => Err(Error::Forbidden(format!("only one instance of \"{name}\" network is allowed"))),
+        "ipvlan" => Err(Error::Unsupported("ipvlan networks are not supported on this host".into())),
+        _ => Err(Error::NotFound(format!("plugin \"{name}\""))),
+    }
+}
+
+fn pool(request: &PoolRequest) -> Result<IpamConfig, String> {
+    let cidr = |what: &str, text: &str| {
+        text.parse::<Subnet>().map_err(|_| format!("invalid {what} {text}: invalid CIDR block notation"))
+    };
+    let subnet = cidr("subnet", &request.subnet)?;
+    if subnet != subnet.network() {
+        return Err(format!("invalid subnet {subnet}: it should be {}", subnet.network()));
+    }
+    let range = match request.range.as_str() {
+        "" => None,
+        text => {
+            let range = cidr("ip-range", text)?;
+            if !subnet.covers(&range) {
+                return Err(format!("invalid ip-range {range}: parent subnet {subnet} doesn't contain ip-range"));
+            }
+            if range != range.network() {
+                return Err(format!("invalid ip-range {range}: it should be {}", range.network()));
+            }
+            Some(range)
+        }
+    };
+    let address = |what: &str, text: &str, shown: &str| -> Result<IpAddr, String> {
+        let address = text.parse().map_err(|_| format!("invalid {what} {shown}: invalid address"))?;
+        if !subnet.contains(address) {
+            return Err(format!("invalid {what} {shown}: parent subnet {subnet} doesn't contain this address"));
+        }
+        Ok(address)
+    };
+    let gateway = match request.gateway.as_str() {
+        "" => None,
+        text => Some(address("gateway", text, text)?),
+    };
+    let aux = request
+        .aux
+        .iter()
+        .map(|(name, text)| Ok((name.clone(), address("auxiliary address", text, name)?)))
+        .collect::<Result<BTreeMap<_, _>, String>>()?;
+    Ok(IpamConfig { subnet, range, gateway_given: gateway.is_some(), gateway, aux, given: true })
+}
+
+/// The pools of a network: those given, checked, and one for each family that has none.
+fn pools(given: Vec<IpamConfig>, (ipv4, ipv6): (bool, bool), world: &World<'_>) -> Result<Vec<IpamConfig>> {
+    let taken: Vec<Subnet> = world.networks.iter().flat_map(|n| n.pools.iter().map(|p| p.subnet)).collect();
+    let mut pools: Vec<IpamConfig> = Vec::new();
+    for mut pool in given {
+        let v4 = pool.subnet.is_ipv4();
+        if (v4 && !ipv4) || (!v4 && !ipv6) {
+            continue;
+        }
+        if pools.iter().any(|p| p.subnet.is_ipv4() == v4) {
+            return Err(Error::Forbidden("bridge driver doesn't support multiple subnets".into()));
+        }
+        if taken.iter().any(|t| t.overlaps(&pool.subnet)) {
+            let text = "invalid pool request: Pool overlaps with other one on this address space";
+            return Err(Error::Forbidden(text.into()));
+        }
+        // a route as narrow as the subnet or narrower would lose its traffic to the new bridge
+        if let Some((route, link)) = world.routes.iter().find(|(route, _)| pool.subnet.covers(route)) {
+            let text = format!("invalid pool request: subnet {} hides the route to {route} on {link}", pool.subnet);
+            return Err(Error::Forbidden(text));
+        }
+        pool.gateway = pool.gateway.or_else(|| first_free(&pool));
+        pools.push(pool);
+    }
+    if ipv4 && !pools.iter().any(|p| p.subnet.is_ipv4()) {
+        let avoid: Vec<Subnet> = taken.iter().copied().chain(world.routes.iter().map(|(route, _)| *route)).collect();
+        let subnet = ipam::free_subnet(world.pools, &avoid)
+            .ok_or_else(|| Error::Invalid("all predefined address pools have been fully subnetted".into()))?;
+        pools.insert(0, chosen(subnet));
+    }
+    if ipv6 && !pools.iter().any(|p| !p.subnet.is_ipv4()) {
+        let unique_local = Subnet::new(world.unique_local.into(), 48).into_iter().map(|s| (s, 64)).collect::<Vec<_>>();
+        let subnet = ipam::free_subnet(&unique_local, &taken)
+            .ok_or_else(|| Error::Invalid("all predefined address pools have been fully subnetted".into()))?;
+        pools.push(chosen(subnet));
+    }
+    Ok(pools)
+}
+
+/// A pool of a subnet that we chose.
+pub(crate) fn chosen(subnet: Subnet) -> IpamConfig {
+    let mut pool =
+        IpamConfig { subnet, range: None, gateway: None, aux: BTreeMap::new(), given: false, gateway_given: false };
+    pool.gateway = first_free(&pool);
+    pool
+}
+
+/// The gateway of a pool that names none: the first address of the range (of the subnet, without one).
+fn first_free(pool: &IpamConfig) -> Option<IpAddr> {
+    let from = pool.range.unwrap_or(pool.subnet);
+    let mut bits = to_bits(from.network().address);
+    let last = to_bits(from.last());
+    if bits == to_bits(pool.subnet.address) && last > bits {
+        bits += 1;
+    }
+    while pool.aux.values().any(|a| to_bits(*a) == bits) && bits < last {
+        bits += 1;
+    }
+    Some(from_bits(from.address, bits))
+}
+
+fn bridge_options(options: &Options, id: &NetworkId, world: &World<'_>) -> Result<BridgeOptions> {
+    let bool_of = |name: &str, default: bool| match options.get(name) {
+        None => Ok(default),
+        Some(text) => go_bool(text).ok_or_else(|| {
+            Error::Invalid(format!(
+                "failed to parse {name} value: {text} (strconv.ParseBool: parsing \"{text}\": invalid syntax)"
+            ))
+        }),
+    };
+    let mtu = match options.get(MTU) {
+        None => world.mtu,
+        Some(text) => text.parse().map_err(|_| {
+            Error::Invalid(format!(
+                "failed to parse {MTU} value: {text} (strconv.Atoi: parsing \"{text}\": invalid syntax)"
+            ))
+        })?,
+    };
+    let host_binding = match options.get(HOST_BINDING) {
+        None => None,
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| Error::Invalid(format!("failed to parse {HOST_BINDING} value: {text} (nil ip)")))?,
+        ),
+    };
+    let link = match options.get(NAME) {
+        None => format!("br-{}", id.short()),
+        Some(name) => link_name(name)?,
+    };
+    let same = world.networks.iter().find(|n| n.bridge.as_ref().is_some_and(|b| b.link == link));
+    if let Some(other) = same {
+        return Err(Error::Forbidden(format!(
+            "cannot create network {id} ({link}): conflicts with network {} ({link}): networks have same bridge name",
+            other.id
+        )));
+    }
+    let prefix = match options.get(PREFIX) {
+        None => "eth".to_owned(),
+        // a digit is appended, and the whole must be a name of a link
+        Some(name) => link_name(name)
+            .ok()
+            .filter(|n| n.len() <= 12)
+            .ok_or_else(|| Error::Invalid(format!("invalid {PREFIX} value: {name}")))?,
+    };
+    Ok(BridgeOptions {
+        link,
+        mtu,
+        icc: bool_of(ICC, true)?,
+        masquerade: bool_of(MASQUERADE, true)?,
+        host_binding,
+        prefix,
+        foreign: false,
+    })
+}
+
+/// A name that the kernel takes for a link.
+pub(crate) fn link_name(name: &str) -> Result<String> {
+    let good = !name.is_empty()
+        && name.len() <= 15
+        && !matches!(name, "." | "..")
+        && name.bytes().all(|c| c.is_ascii_graphic() && !matches!(c, b'/' | b':' | b'%'));
+    good.then(|| name.to_owned()).ok_or_else(|| Error::Invalid(format!("invalid interface name: {name:?}")))
+}
+
+/// What Go's `strconv.ParseBool` takes.
+fn go_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn try_plan(request: &NetworkRequest, networks: Vec<&Network>) -> Result<Network> {
+        let routes = [
+            ("10.50.0.0/16".parse().unwrap(), "eth0".to_owned()),
+            ("172.17.0.0/16".parse().unwrap(), "docker0".to_owned()),
+        ];
+        let world = World {
+            networks,
+            routes: &routes,
+            pools: &ipam::default_pools(),
+            unique_local: "fd11:2233:4455::".parse().unwrap(),
+            mtu: 1500,
+        };
+        plan(request, NetworkId::from_bytes([0xab; 32]), 1, &world)
+    }
+
+    fn request(name: &str, subnet: &str) -> NetworkRequest {
+        let pools = if subnet.is_empty() {
+            Vec::new()
+        } else {
+            vec![PoolRequest { subnet: subnet.into(), ..PoolRequest::default() }]
+        };
+        NetworkRequest { name: name.into(), pools, ..NetworkRequest::default() }
+    }
+
+    #[test]
+    fn r_net_04_a_subnet_is_chosen() {
+        let first = try_plan(&request("a", ""), vec![]).unwrap();
+        assert_eq!(first.pools[0].subnet.to_string(), "172.18.0.0/16");
+        assert_eq!(first.pools[0].gateway.unwrap().to_string(), "172.18.0.1");
+        assert_eq!(first.bridge.as_ref().unwrap().link, "br-abababababab");
+        let second = try_plan(&NetworkRequest { ipv6: Some(true), ..request("b", "") }, vec![&first]);
+        // the same id: a bridge of that name is there
+        assert!(second.unwrap_err().to_string().contains("networks have same bridge name"));
+    }
+
+    #[test]
+    fn r_net_16_ipv6_gets_a_unique_local_subnet() {
+        let network = try_plan(&NetworkRequest { ipv6: Some(true), ..request("b", "") }, vec![]).unwrap();
+        assert_eq!(network.pools[1].subnet.to_string(), "fd11:2233:4455::/64");
+        assert_eq!(network.pools[1].gateway.unwrap().to_string(), "fd11:2233:4455::1");
+    }
+
+    #[test]
+    fn r_net_04_gateway_comes_from_the_range() {
+        let mut r = request("a", "10.77.0.0/24");
+        r.pools[0].range = "10.77.0.128/25".into();
+        r.pools[0].aux.insert("r".into(), "10.77.0.128".into());
+        assert_eq!(try_plan(&r, vec![]).unwrap().pools[0].gateway.unwrap().to_string(), "10.77.0.129");
+    }
+
+    #[test]
+    fn r_net_04_refusals_are_dockers() {
+        let refused = |r: &NetworkRequest| try_plan(r, vec![]).unwrap_err().to_string();
+        let say = |subnet: &str, range: &str, gateway: &str| {
+            let mut r = request("x", subnet);
+            r.pools = vec![PoolRequest {
+                subnet: subnet.into(),
+                range: range.into(),
+                gateway: gateway.into(),
+                aux: BTreeMap::new(),
+            }];
+            refused(&r)
+        };
+        let line = |text: &str| format!("invalid network config:\n{text}");
+        assert_eq!(say("1.2.3", "", ""), line("invalid subnet 1.2.3: invalid CIDR block notation"));
+        assert_eq!(say("10.77.0.5/24", "", ""), line("invalid subnet 10.77.0.5/24: it should be 10.77.0.0/24"));
+        assert_eq!(
+            say("10.77.0.0/24", "", "10.78.0.1"),
+            line("invalid gateway 10.78.0.1: parent subnet 10.77.0.0/24 doesn't contain this address")
+        );
+        assert_eq!(say("10.77.0.0/24", "", "zz"), line("invalid gateway zz: invalid address"));
+        assert_eq!(
+            say("10.77.0.0/24", "10.78.0.0/25", ""),
+            line("invalid ip-range 10.78.0.0/25: parent subnet 10.77.0.0/24 doesn't contain ip-range")
+        );
+        assert_eq!(say("", "", "10.0.0.1"), line("invalid subnet : invalid CIDR block notation"));
+        assert_eq!(refused(&request("bridge", "")), "operation is not permitted on predefined bridge network ");
+        assert_eq!(refused(&request(" ", "")), "invalid name: name is empty");
+        assert!(say("10.50.0.0/16", "", "").contains("hides the route to 10.50.0.0/16 on eth0"));
+        assert!(say("10.0.0.0/8", "", "").contains("hides the route to 10.50.0.0/16 on eth0"));
+        let there = try_plan(&request("x", "10.51.0.0/16"), vec![]).unwrap();
+        assert_eq!(
+            try_plan(&request("y", "10.51.9.0/24"), vec![&there]).unwrap_err().to_string(),
+            "invalid pool request: Pool overlaps with other one on this address space"
+        );
+        assert_eq!(
+            try_plan(&request("x", ""), vec![&there]).unwrap_err().to_string(),
+            "network with name x already exists"
+        );
+        let option = |name: &str, value: &str| {
+            let mut r = request("x", "");
+            r.options.insert(name.into(), value.into());
+            refused(&r)
+        };
+        assert_eq!(
+            option(ICC, "zz"),
+            "failed to parse com.docker.network.bridge.enable_icc value: zz (strconv.ParseBool: parsing \"zz\": invalid syntax)"
+        );
+        assert!(option(NAME, "a/b").contains("invalid interface name"));
+        assert!(option(NAME, "0123456789abcdef").contains("invalid interface name"));
+    }
+}

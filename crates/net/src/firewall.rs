@@ -1,0 +1,413 @@
+//! Our one nftables table, as data and as transactions. Nobody else's rule is ever read or changed.
+//!
+//! ```text
+//!   table inet wharf
+//!     prerouting_raw  nothing from a bridge of ours may reach 127.0.0.0/8
+//!     prerouting      to an address of this machine → published
+//!     output          the same for what this machine sends itself
+//!     published       address . protocol . port → map → dnat     (one element per published port)
+//!     forward         who may talk to whom
+//!     links           between containers of a bridge that forbids it: what `--link` opens
+//!     postrouting     what leaves a bridge gets the machine's address
+//! ```
+//!
+//! The rules never change: networks and ports are elements of sets and maps, so the thousandth costs what the first does.
+
+use std::net::IpAddr;
+
+use rustix::io::Errno;
+use wharf_netlink::Socket;
+use wharf_netlink::nft::{
+    Base, Chain, CtKey, DataType, Element, ElementData, ElementKind, Expression as E, Family, Hook, MetaKey, NatKind,
+    Operator, PayloadBase, Register, Set, SetFlags, Table, Transaction, Verdict,
+};
+
+use crate::Result;
+use crate::port::{PortBinding, Protocol};
+
+/// Ours.
+pub(crate) const TABLE: Table<'static> = Table { family: Family::Inet, name: "wharf" };
+
+const BRIDGES: &str = "bridges";
+const INTERNAL: &str = "internal";
+const MASQUERADE: &str = "masquerade";
+const PAIRS: &str = "pairs";
+const LINKS: &str = "links";
+
+/// What the firewall knows about a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bridge {
+    pub(crate) link: String,
+    pub(crate) icc: bool,
+    pub(crate) internal: bool,
+    pub(crate) masquerade: bool,
+}
+
+/// A published port and whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) binding: PortBinding,
+    pub(crate) target: IpAddr,
+}
+
+/// A hole between two containers of a network where containers may not talk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Hole {
+    pub(crate) from: IpAddr,
+    pub(crate) to: IpAddr,
+    pub(crate) protocol: Protocol,
+    pub(crate) port: u16,
+}
+
+/// All that is declared.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) bridges: Vec<Bridge>,
+    pub(crate) ports: Vec<Published>,
+    pub(crate) holes: Vec<Hole>,
+}
+
+/// The table as it should be, instead of whatever is there.
+pub(crate) fn replace(state: &State) -> Transaction {
+    let mut t = Transaction::new();
+    // made first, so that it can be removed whether or not it was there
+    t.add_table(TABLE).del_table(TABLE).add_table(TABLE);
+    sets(&mut t);
+    chains(&mut t);
+    for bridge in &state.bridges {
+        add_bridge(&mut t, bridge);
+    }
+    add_ports(&mut t, &state.ports);
+    add_holes(&mut t, &state.holes);
+    t
+}
+
+/// Carries out a change; when our table is not (wholly) there any more, puts it back as declared instead.
+pub(crate) fn apply(socket: &mut Socket, change: &Transaction, declared: impl FnOnce() -> State) -> Result<()> {
+    match socket.commit(change) {
+        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(socket.commit(&replace(&declared()))?),
+        other => Ok(other?),
+    }
+}
+
+/// A network comes.
+pub(crate) fn add_bridge(t: &mut Transaction, bridge: &Bridge) {
+    let name = name_bytes(&bridge.link);
+    t.add_elements(TABLE, BRIDGES, &[key(name.to_vec())]);
+    if bridge.internal {
+        t.add_elements(TABLE, INTERNAL, &[key(name.to_vec())]);
+    }
+    if bridge.masquerade && !bridge.internal {
+        t.add_elements(TABLE, MASQUERADE, &[key(name.to_vec())]);
+    }
+    let data = if bridge.icc { ElementData::Accept(true) } else { ElementData::Jump(LINKS.into()) };
+    t.add_elements(TABLE, PAIRS, &[Element { key: pair(&bridge.link), data }]);
+}
+
+/// A network goes.
+pub(crate) fn del_bridge(t: &mut Transaction, bridge: &Bridge) {
+    let name = name_bytes(&bridge.link);
+    t.del_elements(TABLE, PAIRS, &[key(pair(&bridge.link))]);
+    if bridge.masquerade && !bridge.internal {
+        t.del_elements(TABLE, MASQUERADE, &[key(name.to_vec())]);
+    }
+    if bridge.internal {
+        t.del_elements(TABLE, INTERNAL, &[key(name.to_vec())]);
+    }
+    t.del_elements(TABLE, BRIDGES, &[key(name.to_vec())]);
+}
+
+/// Ports are published.
+pub(crate) fn add_ports(t: &mut Transaction, ports: &[Published]) {
+    for (map, elements) in by_map(ports, true) {
+        t.insert_elements(TABLE, map, &elements);
+    }
+}
+
+/// Ports are no longer published.
+pub(crate) fn del_ports(t: &mut Transaction, ports: &[Published]) {
+    for (map, elements) in by_map(ports, false) {
+        t.del_elements(TABLE, map, &elements);
+    }
+}
+
+/// Holes between containers are opened.
+pub(crate) fn add_holes(t: &mut Transaction, holes: &[Hole]) {
+    t.add_elements(TABLE, "holes", &hole_elements(holes));
+}
+
+/// Holes are closed.
+pub(crate) fn del_holes(t: &mut Transaction, holes: &[Hole]) {
+    t.del_elements(TABLE, "holes", &hole_elements(holes));
+}
+
+fn hole_elements(holes: &[Hole]) -> Vec<Element> {
+    let element = |h: &Hole| {
+        let mut bytes = octets(h.from);
+        bytes.extend(octets(h.to));
+        bytes.extend([h.protocol.number(), 0, 0, 0]);
+        bytes.extend(h.port.to_be_bytes());
+        bytes.extend([0, 0]);
+        key(bytes)
+    };
+    // links exist on the default bridge only, which is an IPv4 network
+    holes.iter().filter(|h| h.from.is_ipv4() && h.to.is_ipv4()).map(element).collect()
+}
+
+fn by_map(ports: &[Published], with_data: bool) -> Vec<(&'static str, Vec<Element>)> {
+    let mut maps = [("any4", Vec::new()), ("ports4", Vec::new()), ("any6", Vec::new()), ("ports6", Vec::new())];
+    for p in ports {
+        let v4 = p.binding.host_ip.is_ipv4();
+        if v4 != p.target.is_ipv4() {
+            // no translation between families in the kernel: the proxy's business
+            continue;
+        }
+        let any = p.binding.host_ip.is_unspecified();
+        let index = if v4 { 0 } else { 2 } + usize::from(!any);
+        let mut bytes = if any { Vec::new() } else { octets(p.binding.host_ip) };
+        bytes.extend([p.binding.protocol.number(), 0, 0, 0]);
+        bytes.extend(p.binding.host_port.to_be_bytes());
+        bytes.extend([0, 0]);
+        let data = if with_data {
+            let mut value = octets(p.target);
+            value.extend(p.binding.container_port.to_be_bytes());
+            value.extend([0, 0]);
+            ElementData::Value(value)
+        } else {
+            ElementData::None
+        };
+        maps[index].1.push(Element { key: bytes, data });
+    }
+    maps.into_iter().filter(|(_, elements)| !elements.is_empty()).collect()
+}
+
+fn sets(t: &mut Transaction) {
+    use DataType::{Ipv4, Ipv6, LinkName, Port, Protocol};
+    let flags = SetFlags::default();
+    for name in [BRIDGES, INTERNAL, MASQUERADE] {
+        t.add_set(TABLE, &Set { name, key: &[LinkName], data: ElementKind::Set, flags });
+    }
+    t.add_set(TABLE, &Set { name: PAIRS, key: &[LinkName, LinkName], data: ElementKind::Verdicts, flags });
+    t.add_set(TABLE, &Set { name: "holes", key: &[Ipv4, Ipv4, Protocol, Port], data: ElementKind::Set, flags });
+    let to4 = ElementKind::Map(&[Ipv4, Port]);
+    let to6 = ElementKind::Map(&[Ipv6, Port]);
+    t.add_set(TABLE, &Set { name: "any4", key: &[Protocol, Port], data: to4, flags });
+    t.add_set(TABLE, &Set { name: "ports4", key: &[Ipv4, Protocol, Port], data: to4, flags });
+    t.add_set(TABLE, &Set { name: "any6", key: &[Protocol, Port], data: to6, flags });
+    t.add_set(TABLE, &Set { name: "ports6", key: &[Ipv6, Protocol, Port], data: to6, flags });
+}
+
+fn chains(t: &mut Transaction) {
+    const RAW: i32 = -300;
+    const DNAT: i32 = -100;
+    const FILTER: i32 = 0;
+    const SNAT: i32 = 100;
+    // what is jumped to comes first
+    for name in [LINKS, "published"] {
+        t.add_chain(TABLE, &Chain { name, base: None });
+    }
+    let base = |kind, hook, priority| Some(Base { kind, hook, priority, drop_by_default: false });
+    t.add_chain(TABLE, &Chain { name: "prerouting_raw", base: base("filter", Hook::Prerouting, RAW) });
+    t.add_chain(TABLE, &Chain { name: "prerouting", base: base("nat", Hook::Prerouting, DNAT) });
+    t.add_chain(TABLE, &Chain { name: "output", base: base("nat", Hook::Output, DNAT) });
+    t.add_chain(TABLE, &Chain { name: "forward", base: base("filter", Hook::Forward, FILTER) });
+    t.add_chain(TABLE, &Chain { name: "postrouting", base: base("nat", Hook::Postrouting, SNAT) });
+
+    let (input, output) = (E::Meta(MetaKey::InputName, W0), E::Meta(MetaKey::OutputName, W0));
+    let [v4, is_v4] = family(V4);
+    let [source, from_loopback] = loopback(SOURCE4);
+    let [destination, to_loopback] = loopback(DESTINATION4);
+
+    t.add_rule(
+        TABLE,
+        "prerouting_raw",
+        "loopback is not reachable from containers",
+        &[input, E::InSet(W0, BRIDGES), v4, is_v4, destination, to_loopback, E::Verdict(Verdict::Drop)],
+    );
+
+    let local = 2u32.to_ne_bytes();
+    let to_us = [E::DestinationType(W0), E::Compare(W0, Operator::Eq, &local)];
+    t.add_rule(
+        TABLE,
+        "prerouting",
+        "nobody outside may name our loopback",
+        &[v4, is_v4, destination, to_loopback, E::Verdict(Verdict::Return)],
+    );
+    for chain in ["prerouting", "output"] {
+        let jump = E::Verdict(Verdict::Jump("published"));
+        t.add_rule(TABLE, chain, "published ports", &[to_us[0], to_us[1], jump]);
+    }
+    publish(t);
+    forward(t);
+
+    t.add_rule(
+        TABLE,
+        "postrouting",
+        "published port used from its own bridge",
+        &[
+            E::Ct(CtKey::Status, W0),
+            E::Bitwise { from: W0, to: W0, mask: &CtKey::DNAT.to_ne_bytes(), xor: &[0; 4] },
+            E::Compare(W0, Operator::Ne, &[0; 4]),
+            input,
+            E::InSet(W0, BRIDGES),
+            output,
+            E::InSet(W0, BRIDGES),
+            E::Masquerade { random: false },
+        ],
+    );
+    t.add_rule(
+        TABLE,
+        "postrouting",
+        "published port used over loopback",
+        &[v4, is_v4, source, from_loopback, output, E::InSet(W0, BRIDGES), E::Masquerade { random: false }],
+    );
+    t.add_rule(
+        TABLE,
+        "postrouting",
+        "what leaves a bridge gets our address",
+        &[input, E::InSet(W0, MASQUERADE), output, E::NotInSet(W0, BRIDGES), E::Masquerade { random: false }],
+    );
+}
+
+fn publish(t: &mut Transaction) {
+    const PORT_OF_KEY: E<'static> = E::Payload { base: PayloadBase::Transport, offset: 2, length: 2, to: W1 };
+    let protocol = E::Meta(MetaKey::Protocol, W0);
+    for (any, exact, number) in [("any4", "ports4", V4), ("any6", "ports6", V6)] {
+        let [load, is] = family(number);
+        // the key of a single address: its words, then protocol and port behind them
+        let (address, words) = if number == V4 { (DESTINATION4, 1) } else { (DESTINATION6, 4) };
+        let dnat = |port| E::Nat {
+            kind: NatKind::Destination,
+            family: number,
+            address: Some(Register::word(8)),
+            port: Some(Register::word(port)),
+            last_port: None,
+        };
+        t.add_rule(
+            TABLE,
+            "published",
+            "published on one address",
+            &[
+                load,
+                is,
+                address,
+                E::Meta(MetaKey::Protocol, Register::word(words)),
+                E::Payload { base: PayloadBase::Transport, offset: 2, length: 2, to: Register::word(words + 1) },
+                E::Map { key: W0, map: exact, to: Register::word(8) },
+                dnat(8 + words),
+            ],
+        );
+        t.add_rule(
+            TABLE,
+            "published",
+            "published on every address",
+            &[load, is, protocol, PORT_OF_KEY, E::Map { key: W0, map: any, to: Register::word(8) }, dnat(8 + words)],
+        );
+    }
+}
+
+fn forward(t: &mut Transaction) {
+    let known = (CtKey::ESTABLISHED | CtKey::RELATED).to_ne_bytes();
+    let (input, output) = (E::Meta(MetaKey::InputName, W0), E::Meta(MetaKey::OutputName, W0));
+    let translated = CtKey::DNAT.to_ne_bytes();
+    let published = [
+        E::Ct(CtKey::Status, W0),
+        E::Bitwise { from: W0, to: W0, mask: &translated, xor: &[0; 4] },
+        E::Compare(W0, Operator::Ne, &[0; 4]),
+    ];
+    let accept = E::Verdict(Verdict::Accept);
+    let drop = E::Verdict(Verdict::Drop);
+    t.add_rule(
+        TABLE,
+        "forward",
+        "answers to what was allowed",
+        &[
+            E::Ct(CtKey::State, W0),
+            E::Bitwise { from: W0, to: W0, mask: &known, xor: &[0; 4] },
+            E::Compare(W0, Operator::Ne, &[0; 4]),
+            accept,
+        ],
+    );
+    t.add_rule(
+        TABLE,
+        "forward",
+        "within one network",
+        &[input, E::Meta(MetaKey::OutputName, W4), E::Map { key: W0, map: PAIRS, to: Register::VERDICT }],
+    );
+    t.add_rule(TABLE, "forward", "internal networks have no way out", &[input, E::InSet(W0, INTERNAL), drop]);
+    t.add_rule(TABLE, "forward", "internal networks have no way in", &[output, E::InSet(W0, INTERNAL), drop]);
+    t.add_rule(
+        TABLE,
+        "forward",
+        "published ports are open",
+        &[output, E::InSet(W0, BRIDGES), published[0], published[1], published[2], accept],
+    );
+    t.add_rule(
+        TABLE,
+        "forward",
+        "nothing else comes in, from outside or another network",
+        &[output, E::InSet(W0, BRIDGES), drop],
+    );
+    t.add_rule(TABLE, "forward", "containers may go out", &[input, E::InSet(W0, BRIDGES), accept]);
+
+    t.add_rule(TABLE, LINKS, "published ports are open", &[published[0], published[1], published[2], accept]);
+    t.add_rule(
+        TABLE,
+        LINKS,
+        "what links opened",
+        &[
+            E::Meta(MetaKey::Family, W0),
+            E::Compare(W0, Operator::Eq, &[V4]),
+            E::Payload { base: PayloadBase::Network, offset: 12, length: 4, to: W0 },
+            E::Payload { base: PayloadBase::Network, offset: 16, length: 4, to: W1 },
+            E::Meta(MetaKey::Protocol, Register::word(2)),
+            E::Payload { base: PayloadBase::Transport, offset: 2, length: 2, to: Register::word(3) },
+            E::InSet(W0, "holes"),
+            accept,
+        ],
+    );
+    t.add_rule(TABLE, LINKS, "containers of this network may not talk", &[drop]);
+}
+
+const W0: Register = Register::word(0);
+const W1: Register = Register::word(1);
+const W4: Register = Register::word(4);
+const V4: u8 = 2;
+const V6: u8 = 10;
+const SOURCE4: E<'static> = E::Payload { base: PayloadBase::Network, offset: 12, length: 1, to: W0 };
+const DESTINATION4: E<'static> = E::Payload { base: PayloadBase::Network, offset: 16, length: 4, to: W0 };
+const DESTINATION6: E<'static> = E::Payload { base: PayloadBase::Network, offset: 24, length: 16, to: W0 };
+
+fn family(number: u8) -> [E<'static>; 2] {
+    const NUMBERS: [[u8; 1]; 2] = [[V4], [V6]];
+    [E::Meta(MetaKey::Family, W0), E::Compare(W0, Operator::Eq, &NUMBERS[usize::from(number == V6)])]
+}
+
+/// 127.0.0.0/8: the first byte decides.
+fn loopback(address: E<'static>) -> [E<'static>; 2] {
+    let E::Payload { base, offset, to, .. } = address else { return [address, address] };
+    [E::Payload { base, offset, length: 1, to }, E::Compare(to, Operator::Eq, &[127])]
+}
+
+fn name_bytes(link: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let length = link.len().min(15);
+    bytes[..length].copy_from_slice(&link.as_bytes()[..length]);
+    bytes
+}
+
+fn pair(link: &str) -> Vec<u8> {
+    let name = name_bytes(link);
+    [name, name].concat()
+}
+
+fn key(bytes: Vec<u8>) -> Element {
+    Element { key: bytes, data: ElementData::None }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}

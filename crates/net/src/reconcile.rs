@@ -1,0 +1,92 @@
+//! After a start of the daemon: what runs keeps its place, what is missing comes back, what belongs to nobody goes.
+
+use std::collections::HashSet;
+
+use wharf_netlink::LinkName;
+
+use crate::netns::lock;
+use crate::networks::{Live, Networks};
+use crate::{ContainerId, Endpoint, Netns, Network, Result, bridge, firewall};
+
+impl Networks {
+    /// Makes the world as declared, given who really runs: rows of others go, what is missing comes back.
+    pub fn reconcile(&self, live: &[Live]) -> Result<()> {
+        let inner = &*self.inner;
+        let running: HashSet<&ContainerId> = live.iter().map(|l| &l.container).collect();
+        let ended: Vec<ContainerId> =
+            inner.world().sandboxes.keys().filter(|id| !running.contains(id)).cloned().collect();
+        for container in &ended {
+            self.detach(container)?;
+        }
+        for Live { container, netns } in live {
+            let Some(sandbox) = self.sandbox(container) else { continue };
+            let mut repaired = false;
+            for endpoint in sandbox.endpoints.iter().filter(|e| !e.interface.is_empty()) {
+                let Ok(network) = self.find(endpoint.network.as_str()) else { continue };
+                match self.repair(netns, endpoint, &network) {
+                    Ok(done) => repaired |= done,
+                    // the others must still get theirs
+                    Err(error) => {
+                        tracing::error!(%container, network = network.name, %error, "endpoint is not as declared")
+                    }
+                }
+            }
+            if repaired {
+                inner.reroute(netns, &sandbox)?;
+            }
+        }
+        self.sweep()?;
+        let mut nft = lock(&inner.firewall);
+        let declared = inner.world().declared();
+        Ok(nft.commit(&firewall::replace(&declared))?)
+    }
+
+    /// Says whether something had to be done.
+    fn repair(&self, netns: &Netns, endpoint: &Endpoint, network: &Network) -> Result<bool> {
+        let inner = &*self.inner;
+        let there = netns.with_socket(|inside| Ok(inside.link(LinkName::Name(&endpoint.interface))?))?;
+        if there.is_none() {
+            let links = netns.with_socket(|inside| Ok(inside.links()?))?;
+            let index = links.iter().map(|l| l.index).max().unwrap_or(1).saturating_add(1);
+            inner.plug(netns, endpoint, network, index, (false, false))?;
+            return Ok(true);
+        }
+        let Some(options) = &network.bridge else { return Ok(false) };
+        inner.with_route(|host| {
+            let bridge = host.link(LinkName::Name(&options.link))?.map(|l| l.index);
+            let port = host.link(LinkName::Name(&endpoint.host_interface))?;
+            if port.is_some_and(|p| Some(p.master) == bridge && p.up) {
+                return Ok(false);
+            }
+            bridge::join(host, &endpoint.host_interface, options)?;
+            Ok(true)
+        })
+    }
+
+    /// Removes links that look like ours and that nobody declares: bridges of removed networks, pairs of starts that did not happen.
+    fn sweep(&self) -> Result<()> {
+        let inner = &*self.inner;
+        let (bridges, pairs): (HashSet<String>, HashSet<String>) = {
+            let world = inner.world();
+            let bridges = world.networks.values().filter_map(|n| Some(n.bridge.as_ref()?.link.clone())).collect();
+            let pairs = world.sandboxes.values().flat_map(|s| &s.endpoints).map(|e| e.host_interface.clone()).collect();
+            (bridges, pairs)
+        };
+        inner.with_route(|host| {
+            let links = host.links()?;
+            let ours: HashSet<u32> = links.iter().filter(|l| bridges.contains(&l.name)).map(|l| l.index).collect();
+            for link in &links {
+                let pair = link.kind == "veth" && is_hex(&link.name, "veth", 7) && ours.contains(&link.master);
+                if pair && !pairs.contains(&link.name) {
+                    bridge::unplug(host, &link.name)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn is_hex(name: &str, prefix: &str, digits: usize) -> bool {
+    let tail = name.strip_prefix(prefix);
+    tail.is_some_and(|t| t.len() == digits && t.bytes().all(|c| c.is_ascii_hexdigit()))
+}
