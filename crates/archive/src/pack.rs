@@ -112,13 +112,7 @@ impl<W: Write> Packer<'_, W> {
         self.writer.append(&member(path, kind, &stat), &mut empty()).map(|()| None)
     }
 
-    fn subfolder(
-        &mut self,
-        parent: BorrowedFd<'_>,
-        name: &OsStr,
-        path: &Path,
-        stat: &Stat,
-    ) -> Result<Option<OwnedFd>> {
+    fn subfolder(&mut self, parent: BorrowedFd<'_>, name: &OsStr, path: &Path, stat: &Stat) -> Result<Option<OwnedFd>> {
         let fd = match tree::open_folder(parent, name) {
             Ok(fd) => fd,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
@@ -188,7 +182,9 @@ fn xattrs(fd: BorrowedFd<'_>, path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let length = match rustix::fs::flistxattr(fd, &mut names[..]) {
         Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Ok(n) => n,
-        Err(Errno::RANGE) => return Err(Error::Unsupported(format!("{}: too many extended attributes", path.display()))),
+        Err(Errno::RANGE) => {
+            return Err(Error::Unsupported(format!("{}: too many extended attributes", path.display())));
+        }
         Err(e) => return Err(Error::io("listxattr", path)(e)),
     };
     let mut found = Vec::new();

@@ -34,7 +34,8 @@ impl Records {
         }
         match key {
             b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
-                let wanted = if self.sparse_00.len() % 2 == 0 { &b"GNU.sparse.offset"[..] } else { b"GNU.sparse.numbytes" };
+                let wanted =
+                    if self.sparse_00.len() % 2 == 0 { &b"GNU.sparse.offset"[..] } else { b"GNU.sparse.numbytes" };
                 if key != wanted {
                     return Err(Error::Corrupt("sparse map out of order".into()));
                 }
@@ -155,7 +156,16 @@ mod tests {
 
     #[test]
     fn bad_records() {
-        for bad in [&b"5 a=\n"[..], b"x a=b\n", b"6 a=b", b"7 a=b\n", b"6 ab\n\n", b"99999999999999999999 a=b\n", b"9 path=\0\n", b"-6 a=b\n"] {
+        for bad in [
+            &b"5 a=\n"[..],
+            b"x a=b\n",
+            b"6 a=b",
+            b"7 a=b\n",
+            b"6 ab\n\n",
+            b"99999999999999999999 a=b\n",
+            b"9 path=\0\n",
+            b"-6 a=b\n",
+        ] {
             // "5 a=\n" is the only good one: an empty value
             assert_eq!(Records::parse(bad).is_ok(), bad == b"5 a=\n", "{:?}", String::from_utf8_lossy(bad));
         }

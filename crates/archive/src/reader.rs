@@ -350,7 +350,8 @@ fn basic_member(block: &Block, prefixes: &Prefixes) -> Result<Member> {
     }
     let device = || -> Result<(u32, u32)> {
         let part = |what, range| {
-            u32::try_from(block.number(what, range)?).map_err(|_| Error::Corrupt(format!("device {what} is out of range")))
+            u32::try_from(block.number(what, range)?)
+                .map_err(|_| Error::Corrupt(format!("device {what} is out of range")))
         };
         Ok((part("major", field::MAJOR)?, part("minor", field::MINOR)?))
     };
@@ -363,7 +364,9 @@ fn basic_member(block: &Block, prefixes: &Prefixes) -> Result<Member> {
         b'4' => device().map(|(major, minor)| Kind::Block { major, minor })?,
         b'5' => Kind::Dir,
         b'6' => Kind::Fifo,
-        other => return Err(Error::Unsupported(format!("member {path:?} has the unknown type {:?}", char::from(other)))),
+        other => {
+            return Err(Error::Unsupported(format!("member {path:?} has the unknown type {:?}", char::from(other))));
+        }
     };
     let owner = |key: &str, what, range| -> Result<u32> {
         let value = match pax.number(key)? {

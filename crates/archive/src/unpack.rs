@@ -97,7 +97,8 @@ pub fn unpack<O: Record>(
     record: O,
 ) -> Result<(Unpacked, O)> {
     let mut reader = Reader::observed(input, record);
-    let mut unpacker = Unpacker { root, options, parent: None, folders: Vec::new(), done: Unpacked::default(), recount: false };
+    let mut unpacker =
+        Unpacker { root, options, parent: None, folders: Vec::new(), done: Unpacked::default(), recount: false };
     while let Some(member) = reader.next_member()? {
         unpacker.member(&mut reader, &member)?;
     }
@@ -214,7 +215,8 @@ impl Unpacker<'_> {
         match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700)) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
-                let stat = rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::io("stat", path))?;
+                let stat =
+                    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::io("stat", path))?;
                 if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
                     // deleted below and made anew here: the folder hides what is below
                     let opaque = self.options.whiteouts == Whiteouts::Overlay && is_whiteout(&stat);
@@ -294,7 +296,13 @@ impl Unpacker<'_> {
             return Err(Error::Hostile { path: path.to_owned(), reason: "whiteout of no file" });
         }
         let make = || {
-            rustix::fs::mknodat(parent, hidden, FileType::CharacterDevice, Mode::from_raw_mode(0), rustix::fs::makedev(0, 0))
+            rustix::fs::mknodat(
+                parent,
+                hidden,
+                FileType::CharacterDevice,
+                Mode::from_raw_mode(0),
+                rustix::fs::makedev(0, 0),
+            )
         };
         match make() {
             Err(Errno::EXIST) => self.whiteout_of_own(parent, path, hidden, files),

@@ -40,9 +40,9 @@ pub enum Error {
         /// Which blob.
         what: String,
         /// The promise.
-        expected: Digest,
+        expected: Box<Digest>,
         /// The truth.
-        found: Digest,
+        found: Box<Digest>,
     },
     /// This machine or this program cannot do it.
     #[error("{0}")]

@@ -89,7 +89,7 @@ impl Store {
         let blob = self.take_layer(&path, member.size, tar, job)?;
         let promised = named.filter(|_| path.starts_with("blobs/sha256"));
         if let Some(expected) = promised.filter(|p| *p != blob.digest) {
-            return Err(Error::DigestMismatch { what: path.display().to_string(), expected, found: blob.digest });
+            return Err(mismatch(path.display().to_string(), expected, blob.digest));
         }
         contents.layers.insert(path, Layer::New(blob.layer));
         Ok(())
@@ -340,7 +340,7 @@ impl Contents {
         let bytes = bytes.ok_or_else(|| Error::Document(format!("{} is missing", what())))?;
         let found = descriptor.digest.same_algorithm(bytes);
         if found != descriptor.digest {
-            return Err(Error::DigestMismatch { what: what(), expected: descriptor.digest, found });
+            return Err(mismatch(what(), descriptor.digest, found));
         }
         Ok(bytes)
     }
@@ -405,4 +405,8 @@ fn blob_path(digest: &Digest) -> PathBuf {
 
 fn parse<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|e| Error::Document(format!("{what}: {e}")))
+}
+
+fn mismatch(what: String, expected: Digest, found: Digest) -> Error {
+    Error::DigestMismatch { what, expected: Box::new(expected), found: Box::new(found) }
 }
