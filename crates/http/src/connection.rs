@@ -1,0 +1,139 @@
+//! One connection: hyper reads and writes HTTP until a request hijacks the socket.
+//!
+//! hyper's own upgrade knows only 101, Docker's clients also expect 200 followed by a raw stream. So a hijacking handler
+//! sends its [`Hijack`] to this loop and never answers; the loop takes socket and read-ahead bytes out of hyper
+//! (`into_parts`), writes the head itself and gives everything to the engine.
+
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{mpsc, watch};
+use wharf_engine::Engine;
+
+use crate::body::Body;
+use crate::hijack::Hijack;
+use crate::routes;
+
+/// As in Docker: a client may take five minutes to send its header, or to come with its next request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A socket that can be taken back from hyper and handed to another process.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// A second descriptor of the socket, to watch the client with.
+    fn watch(&self) -> io::Result<OwnedFd>;
+    /// The descriptor itself, non-blocking.
+    fn into_fd(self) -> io::Result<OwnedFd>;
+}
+
+impl Socket for UnixStream {
+    fn watch(&self) -> io::Result<OwnedFd> {
+        std::os::fd::AsFd::as_fd(self).try_clone_to_owned()
+    }
+    fn into_fd(self) -> io::Result<OwnedFd> {
+        self.into_std().map(OwnedFd::from)
+    }
+}
+
+impl Socket for TcpStream {
+    fn watch(&self) -> io::Result<OwnedFd> {
+        std::os::fd::AsFd::as_fd(self).try_clone_to_owned()
+    }
+    fn into_fd(self) -> io::Result<OwnedFd> {
+        self.into_std().map(OwnedFd::from)
+    }
+}
+
+/// What handlers know of their connection.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    socket: Arc<OwnedFd>,
+    hijacks: mpsc::Sender<Hijack>,
+}
+
+impl Peer {
+    /// Ends when the client will send nothing more: it has gone, or it has closed its half. Docker cancels streams then.
+    pub(crate) async fn gone(&self) {
+        // any stream socket will do: only its readiness is asked, nothing is read
+        let Ok(watch) = self.socket.try_clone().and_then(|fd| UnixStream::from_std(fd.into())) else {
+            return pending().await;
+        };
+        loop {
+            match watch.ready(Interest::READABLE).await {
+                Ok(ready) if ready.is_read_closed() => return,
+                // a pipelined request: not ours to read, wait for the next change
+                Ok(_) => drop(watch.try_io(Interest::READABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()))),
+                Err(_) => return pending().await,
+            }
+        }
+    }
+
+    /// Gives the socket away; the request never gets an ordinary answer.
+    pub(crate) async fn hijack(&self, hijack: Hijack) -> Response<Body> {
+        if self.hijacks.send(hijack).await.is_err() {
+            tracing::debug!("hijack of a connection that has ended");
+        }
+        pending().await
+    }
+}
+
+/// Serves one client until it goes, or until its socket is hijacked.
+pub(crate) async fn run<S: Socket>(
+    engine: Engine,
+    socket: S,
+    mut stopping: watch::Receiver<bool>,
+    alive: mpsc::Sender<()>,
+) {
+    let Ok(watched) = socket.watch() else { return };
+    let (hijacks, mut hijacked) = mpsc::channel(1);
+    let peer = Peer { socket: Arc::new(watched), hijacks };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (engine, peer) = (engine.clone(), peer.clone());
+        Box::pin(async move { Ok::<_, Infallible>(routes::answer(engine, peer, request).await) })
+            as Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .title_case_headers(true)
+        // a client that closes its half still gets its answer; streams watch for it themselves
+        .half_close(true)
+        .serve_connection(TokioIo::new(socket), service);
+    let hijack = loop {
+        tokio::select! {
+            // the hijack first: it is there before hyper finds out that the handler will not answer
+            biased;
+            Some(hijack) = hijacked.recv() => break hijack,
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection");
+                }
+                return;
+            }
+            Ok(()) = stopping.changed() => Pin::new(&mut connection).graceful_shutdown(),
+        }
+    };
+    let parts = connection.into_parts();
+    // with the service goes the second descriptor: the engine is the only owner from here on
+    drop(parts.service);
+    drop(alive);
+    let mut socket = parts.io.into_inner();
+    if let Err(error) = socket.write_all(&hijack.head).await {
+        tracing::debug!(%error, "head of a hijacked connection");
+    }
+    match socket.into_fd() {
+        Ok(fd) => hijack.run(fd, parts.read_buf).await,
+        Err(error) => tracing::warn!(%error, "socket of a hijacked connection"),
+    }
+}

@@ -1,0 +1,148 @@
+//! Bodies of requests: JSON documents with a limit and Docker's refusals, and byte streams for the engine.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use wharf_api::go::GoValue;
+use wharf_engine::{ByteFeed, ByteSource};
+
+use crate::failure::Failure;
+use crate::syntax;
+
+/// Largest JSON document, in bytes: thousands of times a usual declaration.
+const LIMIT: usize = 4 * 1024 * 1024;
+
+/// Reads a whole body.
+async fn whole(mut body: Incoming) -> Result<Bytes, Failure> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::bad(format!("invalid JSON: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > LIMIT {
+            return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "http: request body too large"));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Reads what a hijacking request may have as its body, so that the socket holds only what comes behind it.
+pub(crate) async fn skip(body: Incoming) -> Result<(), Failure> {
+    whole(body).await.map(drop)
+}
+
+/// Reads a JSON document; an absent one is refused.
+pub(crate) async fn document<T: DeserializeOwned + GoValue>(headers: &HeaderMap, body: Incoming) -> Result<T, Failure> {
+    let bytes = whole(body).await?;
+    content_type(headers, &bytes)?;
+    decode(&bytes)
+}
+
+/// Reads a JSON document; an absent one is the zero value.
+pub(crate) async fn optional<T: DeserializeOwned + GoValue>(headers: &HeaderMap, body: Incoming) -> Result<T, Failure> {
+    let bytes = whole(body).await?;
+    content_type(headers, &bytes)?;
+    if bytes.is_empty() { Ok(T::default()) } else { decode(&bytes) }
+}
+
+fn content_type(headers: &HeaderMap, bytes: &[u8]) -> Result<(), Failure> {
+    let given = headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?"));
+    if given.is_empty() && bytes.is_empty() {
+        return Ok(());
+    }
+    let kind = given.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Failure::bad(if kind.is_empty() {
+        "malformed Content-Type header (): mime: no media type".to_owned()
+    } else {
+        format!("unsupported Content-Type header ({kind}): must be 'application/json'")
+    }))
+}
+
+fn decode<T: DeserializeOwned + GoValue>(bytes: &[u8]) -> Result<T, Failure> {
+    // a lone surrogate and broken UTF-8 are replaced, as Go does, before anything can refuse them
+    let text = String::from_utf8_lossy(bytes);
+    serde_json::from_str(&text).map_err(|error| Failure::bad(refusal::<T>(&text, &error)))
+}
+
+/// Why Docker would refuse the document: first its syntax, then the first value of a wrong type.
+fn refusal<T: GoValue>(text: &str, error: &serde_json::Error) -> String {
+    match syntax::check(text.as_bytes()) {
+        Err(syntax::Error::Empty) => "invalid JSON: got EOF while reading request body".into(),
+        Err(syntax::Error::Trailing) => "unexpected content after JSON".into(),
+        Err(syntax::Error::Wrong(sentence)) => format!("invalid JSON: {sentence}"),
+        Ok(()) => match serde_json::from_str(text).map(|value| T::check(&value, &mut String::new())) {
+            Ok(Err(wrong)) => format!("invalid JSON: {wrong}"),
+            Ok(Ok(())) | Err(_) => format!("invalid JSON: {error}"),
+        },
+    }
+}
+
+/// Feeds the body to a blocking reader of the engine; the feed's end is the body's end.
+pub(crate) fn source(mut body: Incoming) -> ByteSource {
+    let (feed, source) = ByteSource::channel();
+    tokio::spawn(async move { pump(&mut body, feed).await });
+    source
+}
+
+async fn pump(body: &mut Incoming, feed: ByteFeed) {
+    while let Some(frame) = body.frame().await {
+        let item = match frame.map(hyper::body::Frame::into_data) {
+            Ok(Ok(data)) => Ok(data),
+            Ok(Err(_trailers)) => continue,
+            Err(error) => Err(std::io::Error::other(error)),
+        };
+        let failed = item.is_err();
+        if feed.send(item).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wharf_api::container::CreateRequest;
+
+    #[test]
+    fn documents_are_refused_in_dockers_words() {
+        let check = |text: &str, expect: &str| {
+            let error = decode::<CreateRequest>(text.as_bytes()).expect_err(text);
+            assert_eq!(error.message(), expect, "{text}");
+        };
+        check("", "invalid JSON: got EOF while reading request body");
+        check("{", "invalid JSON: unexpected EOF");
+        check("{} x", "unexpected content after JSON");
+        check("x", "invalid JSON: invalid character 'x' looking for beginning of value");
+        check("[]", "invalid JSON: json: cannot unmarshal array into Go value of type container.CreateRequest");
+        check(
+            r#"{"Image":5}"#,
+            "invalid JSON: json: cannot unmarshal number into Go struct field .Image of type string",
+        );
+    }
+
+    #[test]
+    fn content_types() {
+        let check = |kind: Option<&str>, body: &[u8], expect: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(kind) = kind {
+                headers.insert(CONTENT_TYPE, kind.parse().expect("a header"));
+            }
+            assert_eq!(content_type(&headers, body).err().as_ref().map(Failure::message), expect);
+        };
+        check(None, b"", None);
+        check(Some("application/json"), b"{}", None);
+        check(Some("application/json; charset=utf-8"), b"{}", None);
+        check(
+            Some("text/plain"),
+            b"{}",
+            Some("unsupported Content-Type header (text/plain): must be 'application/json'"),
+        );
+        check(None, b"{}", Some("malformed Content-Type header (): mime: no media type"));
+    }
+}

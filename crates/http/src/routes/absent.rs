@@ -1,0 +1,59 @@
+//! Routes whose work does not exist yet: a clear answer each.
+
+use hyper::header::UPGRADE;
+use hyper::{Response, StatusCode};
+
+use super::{Answer, Call};
+use crate::body::{self, Body};
+use crate::failure::Failure;
+
+fn not_yet(what: &str) -> Answer {
+    Err(Failure::new(StatusCode::NOT_IMPLEMENTED, format!("{what} is not implemented by this engine yet")))
+}
+
+/// Pull, push, search, login.
+pub(super) fn registry() -> Answer {
+    not_yet("access to registries")
+}
+
+/// `docker build`.
+pub(super) fn build(verb: &str) -> Answer {
+    match verb {
+        // nothing is cached, nothing is running
+        "prune" => super::ok(&serde_json::json!({ "CachesDeleted": null, "SpaceReclaimed": 0 })),
+        "cancel" => super::no_content(),
+        _ => not_yet("building images"),
+    }
+}
+
+/// `BuildKit`'s transport.
+pub(super) fn session(call: &Call<'_>) -> Answer {
+    if call.headers.contains_key(UPGRADE) {
+        return not_yet("building images");
+    }
+    Err(Failure::bad("no upgrade proto in request"))
+}
+
+/// `docker cp`.
+pub(super) fn archive() -> Answer {
+    not_yet("copying files from and to containers")
+}
+
+/// An empty list.
+pub(super) fn no_plugins() -> Response<Body> {
+    body::json(StatusCode::OK, &[(); 0])
+}
+
+/// Everything else about plugins.
+pub(super) fn plugins() -> Answer {
+    not_yet("managing plugins")
+}
+
+/// Docker's sentence outside of a swarm.
+pub(super) fn swarm() -> Answer {
+    Err(Failure::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to \
+         swarm and try again.",
+    ))
+}

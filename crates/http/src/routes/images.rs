@@ -1,0 +1,154 @@
+//! Images.
+
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+use wharf_api::container::Config;
+use wharf_api::image;
+use wharf_engine::{CommitOptions, ImportOptions, Progress};
+
+use super::{Answer, Call, absent, created, ok};
+use crate::body::{self, Body};
+use crate::failure::Failure;
+use crate::{input, json};
+
+/// `docker images`.
+pub(super) async fn list(call: &Call<'_>) -> Answer {
+    let images = call.engine.image_list(call.query.flag("all"), call.query.filters()?).await?;
+    let documents: Vec<_> =
+        images.iter().map(|image| json::image::summary(image, -1, !call.before(51), call.version)).collect();
+    ok(&documents)
+}
+
+/// `docker image inspect`.
+pub(super) async fn inspect(call: &Call<'_>, name: &str) -> Answer {
+    let image = call.engine.image_inspect(name).await?;
+    ok(&json::image::inspect(&image, call.version))
+}
+
+/// `docker history`.
+pub(super) async fn history(call: &Call<'_>, name: &str) -> Answer {
+    let steps = call.engine.image_history(name).await?;
+    let documents: Vec<_> = steps.into_iter().map(json::image::step).collect();
+    ok(&documents)
+}
+
+/// `docker tag`.
+pub(super) async fn tag(call: &Call<'_>, name: &str) -> Answer {
+    call.engine.image_tag(name, &call.query.string("repo"), &call.query.string("tag")).await?;
+    Ok(body::empty(StatusCode::CREATED))
+}
+
+/// `docker rmi`.
+pub(super) async fn remove(call: &Call<'_>, name: &str) -> Answer {
+    if name.trim().is_empty() {
+        return Err(Failure::bad("image name cannot be blank"));
+    }
+    let gone = call.engine.image_remove(name, call.query.flag("force"), !call.query.flag("noprune")).await?;
+    let documents: Vec<_> = gone.into_iter().map(json::image::deleted).collect();
+    ok(&documents)
+}
+
+/// `docker image prune`.
+pub(super) async fn prune(call: &Call<'_>) -> Answer {
+    let pruned = call.engine.image_prune(call.query.filters()?).await?;
+    let deleted: Vec<_> = pruned.deleted.into_iter().map(json::image::deleted).collect();
+    ok(&image::Pruned { images_deleted: (!deleted.is_empty()).then_some(deleted), space_reclaimed: pruned.space })
+}
+
+/// `docker import`; `docker pull` comes here, too.
+pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
+    let query = &call.query;
+    let from = query.string("fromSrc");
+    if from.is_empty() {
+        return absent::registry();
+    }
+    if from != "-" {
+        return Err(Failure::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "importing from a URL is not implemented by this engine yet",
+        ));
+    }
+    let options = ImportOptions {
+        repo: query.string("repo"),
+        tag: query.string("tag"),
+        message: query.string("message"),
+        changes: query.all("changes"),
+        platform: query.text("platform").map(str::to_owned),
+    };
+    let progress = call.engine.image_import(input::source(body), options).await?;
+    progressing(call, progress).await
+}
+
+/// `docker load`.
+pub(super) async fn load(call: &Call<'_>, body: Incoming) -> Answer {
+    let platform = call.query.text("platform").map(str::to_owned);
+    let progress = call.engine.image_load(input::source(body), call.query.flag_or("quiet", true), platform).await?;
+    progressing(call, progress).await
+}
+
+/// Progress as JSON messages. Docker answers with a status as long as nothing has been said: so does a first item that
+/// is an error.
+async fn progressing(call: &Call<'_>, mut progress: mpsc::Receiver<Progress>) -> Answer {
+    let first = match progress.recv().await {
+        Some(Progress::Error(error)) => return Err(error.into()),
+        other => other,
+    };
+    let (sender, messages) = mpsc::channel(16);
+    if let Some(first) = first {
+        // the channel is new and empty
+        let _ = sender.try_send(first);
+    }
+    tokio::spawn(async move {
+        loop {
+            let next = tokio::select! {
+                next = progress.recv() => next,
+                () = sender.closed() => return,
+            };
+            let Some(message) = next else { return };
+            if sender.send(message).await.is_err() {
+                return;
+            }
+        }
+    });
+    let peer = call.peer.clone();
+    let body = Body::items(messages, |message| Ok(crlf(&json::image::message(message))));
+    Ok(body::typed(StatusCode::OK, "application/json", body.until(async move { peer.gone().await })))
+}
+
+/// One JSON message; Docker ends these with CR LF.
+fn crlf(document: &image::Message) -> bytes::Bytes {
+    let line = body::line(document);
+    let mut bytes = Vec::with_capacity(line.len() + 1);
+    bytes.extend_from_slice(&line[..line.len() - 1]);
+    bytes.extend_from_slice(b"\r\n");
+    bytes.into()
+}
+
+/// `docker save`.
+pub(super) async fn save(call: &Call<'_>, names: Vec<String>) -> Answer {
+    if names.is_empty() {
+        return Err(Failure::bad("no images to save"));
+    }
+    let platform = call.query.text("platform").map(str::to_owned);
+    let stream = call.engine.image_save(&names, platform).await?;
+    Ok(body::typed(StatusCode::OK, "application/x-tar", Body::items(stream, |chunk| chunk)))
+}
+
+/// `docker commit`.
+pub(super) async fn commit(call: &Call<'_>, body: Incoming) -> Answer {
+    let query = &call.query;
+    let config: Config = input::optional(call.headers, body).await?;
+    let options = CommitOptions {
+        container: query.string("container"),
+        repo: query.string("repo"),
+        tag: query.string("tag"),
+        comment: query.string("comment"),
+        author: query.string("author"),
+        pause: query.flag_or("pause", true),
+        changes: query.all("changes"),
+        config: (config != Config::default()).then_some(config),
+    };
+    let id = call.engine.image_commit(options).await?;
+    created(&image::Committed { id: id.to_string() })
+}

@@ -1,0 +1,124 @@
+//! Container answers that take their time: logs, stats, wait, export, attach.
+
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use tokio::sync::mpsc;
+use wharf_engine::{AttachOptions, LogOptions, Stats, WaitCondition};
+
+use super::{Answer, Call};
+use crate::body::{self, Body};
+use crate::failure::Failure;
+use crate::hijack::{self, Hijack};
+use crate::{input, json, time, version};
+
+/// `docker logs`.
+pub(super) async fn logs(call: &Call<'_>, name: &str) -> Answer {
+    let query = &call.query;
+    let (stdout, stderr) = (query.flag("stdout"), query.flag("stderr"));
+    if !stdout && !stderr {
+        return Err(Failure::bad("Bad parameters: you must choose at least one stream"));
+    }
+    let options = LogOptions {
+        follow: query.flag("follow"),
+        stdout,
+        stderr,
+        since: time::parse(query.get("since"))?,
+        until: time::parse(query.get("until"))?,
+        timestamps: query.flag("timestamps"),
+        details: query.flag("details"),
+        // anything that is no number is all of it
+        tail: query.get("tail").and_then(|tail| tail.parse().ok()),
+    };
+    let logs = call.engine.container_logs(name, options).await?;
+    let kind = hijack::stream_type(call.version, logs.tty);
+    let peer = call.peer.clone();
+    let body = Body::items(logs.stream, |chunk| chunk).until(async move { peer.gone().await });
+    Ok(body::typed(StatusCode::OK, kind, body))
+}
+
+/// `docker stats`.
+pub(super) async fn stats(call: &Call<'_>, name: &str) -> Answer {
+    let stream = call.query.flag_or("stream", true);
+    let one_shot = !stream && !call.before(41) && call.query.flag("one-shot");
+    let mut pictures = call.engine.container_stats(name, stream, one_shot).await?;
+    if !stream {
+        return one_picture(&mut pictures, call.version).await;
+    }
+    let version = call.version;
+    let mut before: Option<Stats> = None;
+    let peer = call.peer.clone();
+    let body = Body::items(pictures, move |now| {
+        let document = json::stats::stats(&now, before.as_ref(), version);
+        before = Some(now);
+        Ok(body::line(&document))
+    });
+    Ok(body::typed(StatusCode::OK, "application/json", body.until(async move { peer.gone().await })))
+}
+
+/// The last picture, compared with the one before it when there are two.
+async fn one_picture(pictures: &mut mpsc::Receiver<Stats>, version: version::ApiVersion) -> Answer {
+    let mut before: Option<Stats> = None;
+    let mut now: Option<Stats> = None;
+    while let Some(picture) = pictures.recv().await {
+        before = now.replace(picture);
+    }
+    let now = now.ok_or_else(|| Failure::internal("the container's usage could not be read"))?;
+    super::ok(&json::stats::stats(&now, before.as_ref(), version))
+}
+
+/// `docker export`.
+pub(super) async fn export(call: &Call<'_>, name: &str) -> Answer {
+    let stream = call.engine.container_export(name).await?;
+    Ok(body::typed(StatusCode::OK, "application/octet-stream", Body::items(stream, |chunk| chunk)))
+}
+
+/// `docker wait`: the head at once, so that the client knows that the condition is being watched.
+pub(super) async fn wait(call: &Call<'_>, name: &str) -> Answer {
+    let condition = match call.query.get("condition").unwrap_or_default() {
+        "" | "not-running" => WaitCondition::NotRunning,
+        "next-exit" => WaitCondition::NextExit,
+        "removed" => WaitCondition::Removed,
+        other => return Err(Failure::bad(format!("invalid condition: \"{other}\""))),
+    };
+    let early_head = !call.before(30);
+    let condition = if early_head { condition } else { WaitCondition::NotRunning };
+    let wait = call.engine.container_wait(name, condition).await?;
+    let finish = async move { body::line(&json::container::waited(wait.finish().await)) };
+    let body = if early_head { Body::Later(Box::pin(finish)) } else { Body::from(finish.await) };
+    Ok(body::typed(StatusCode::OK, "application/json", body))
+}
+
+fn attach_options(call: &Call<'_>) -> AttachOptions {
+    let query = &call.query;
+    AttachOptions {
+        stdin: query.flag("stdin"),
+        stdout: query.flag("stdout"),
+        stderr: query.flag("stderr"),
+        logs: query.flag("logs"),
+        stream: query.flag("stream"),
+        detach_keys: query.text("detachKeys").map(str::to_owned),
+    }
+}
+
+/// `docker attach`: the socket goes to the keeper.
+pub(super) async fn attach(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
+    // from here on Docker owns the socket: its refusals are text
+    input::skip(body).await.map_err(Failure::on_stream)?;
+    let attachment = call
+        .engine
+        .container_attach(name, attach_options(call))
+        .await
+        .map_err(|error| Failure::from(error).on_stream())?;
+    let head = hijack::head(call.headers, call.version, attachment.tty, "");
+    let hijack = Hijack::new(head, move |socket, early| async move {
+        if let Err(error) = attachment.run(socket, early).await {
+            tracing::debug!(%error, "attach stream");
+        }
+    });
+    Ok(call.peer.hijack(hijack).await)
+}
+
+/// The same over a WebSocket.
+pub(super) async fn attach_websocket(_call: &Call<'_>, _name: &str) -> Answer {
+    Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "attach over a websocket is not implemented"))
+}
