@@ -1,0 +1,245 @@
+//! From values to what the daemon does: the engine's configuration, sockets, files.
+
+use crate::listen::Address;
+use crate::settings::{SettingsError, Values};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use wharf_engine::{Config, Dns};
+
+/// Everything decided before anything is touched.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// For the engine.
+    pub(crate) engine: Config,
+    /// Where to listen.
+    pub(crate) addresses: Vec<Address>,
+    /// A socket that is served as well when nobody owns it.
+    pub(crate) courtesy: Option<PathBuf>,
+    /// The file with the daemon's PID.
+    pub(crate) pidfile: PathBuf,
+    /// Group of the unix sockets: a name or a number.
+    pub(crate) group: Option<String>,
+    /// Least severity that is logged.
+    pub(crate) log_level: tracing::Level,
+    /// One JSON object per log line.
+    pub(crate) log_json: bool,
+}
+
+/// Docker's socket, served too when nobody owns it.
+const COURTESY_SOCKET: &str = "/var/run/docker.sock";
+/// Our own socket.
+const OWN_SOCKET: &str = "/run/wharf/wharf.sock";
+
+/// Makes every decision. Pure but for looking at where our own executables lie.
+///
+/// # Errors
+/// A value that cannot be: with dockerd's sentence where it has one.
+pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
+    let invalid = |text: String| SettingsError::Invalid(text);
+    for key in ["tls", "tlsverify"] {
+        if values.switch(key, false) {
+            return Err(invalid(format!(
+                "--{key}: TLS is not supported yet: listen on a unix socket, or on a loopback address behind a TLS proxy"
+            )));
+        }
+    }
+    let exec_root = absolute(values, "exec-root", "/run/wharf")?;
+    let mut addresses = values.list("hosts").iter().map(|h| Address::parse(h)).collect::<Result<Vec<_>, _>>()?;
+    let courtesy = addresses.is_empty().then(|| COURTESY_SOCKET.into());
+    if addresses.is_empty() {
+        addresses.push(Address::Unix(OWN_SOCKET.into()));
+    }
+    let debug = values.switch("debug", false);
+    let log_level = match values.value("log-level").unwrap_or(if debug { "debug" } else { "info" }) {
+        "debug" => tracing::Level::DEBUG,
+        "info" => tracing::Level::INFO,
+        "warn" => tracing::Level::WARN,
+        "error" | "fatal" => tracing::Level::ERROR,
+        other => return Err(invalid(format!("invalid logging level: {other}"))),
+    };
+    let log_json = match values.value("log-format").unwrap_or("text") {
+        "text" => false,
+        "json" => true,
+        other => return Err(invalid(format!("invalid log format: {other}"))),
+    };
+    let cgroupns_mode = values.value("default-cgroupns-mode").map(str::to_owned);
+    if let Some(mode) = cgroupns_mode.as_deref().filter(|m| !matches!(*m, "host" | "private")) {
+        return Err(invalid(format!("invalid default cgroup namespace mode ({mode}): use \"host\" or \"private\"")));
+    }
+    let ipc_mode = values.value("default-ipc-mode").unwrap_or("private");
+    if !matches!(ipc_mode, "shareable" | "private") {
+        return Err(invalid(format!("IPC mode \"{ipc_mode}\" is not supported as default value")));
+    }
+    exec_options(&values.list("exec-opts"))?;
+    let dns = Dns {
+        servers: values.list("dns").iter().map(|s| server(s)).collect::<Result<_, _>>()?,
+        search: values.list("dns-search"),
+        options: values.list("dns-opts"),
+    };
+    let engine = Config {
+        data_root: absolute(values, "data-root", "/var/lib/wharf")?,
+        shim: own_program("wharf-shim"),
+        cgroup_parent: values.value("cgroup-parent").unwrap_or("/docker").to_owned(),
+        storage_driver: values.value("storage-driver").map(str::to_owned),
+        log_driver: values.value("log-driver").unwrap_or("json-file").to_owned(),
+        log_opts: values.pairs("log-opts")?,
+        bridge: values.value("bridge").unwrap_or("docker0").to_owned(),
+        bip: values.value("bip").map(str::to_owned),
+        mtu: values.number("mtu")?,
+        firewall: values.switch("iptables", true) && values.switch("ip-masq", true),
+        dns,
+        default_ulimits: ulimits(values)?,
+        default_shm_size: values.value("default-shm-size").map_or(Ok(64 << 20), size)?,
+        init: values.switch("init", false),
+        seccomp_profile: seccomp_profile(values.value("seccomp-profile"))?,
+        no_new_privileges: values.switch("no-new-privileges", false),
+        cgroupns_mode,
+        ipc_mode: ipc_mode.to_owned(),
+        shutdown_timeout: values.number("shutdown-timeout")?.unwrap_or(15),
+        labels: labels(values)?,
+        insecure_registries: values.list("insecure-registries"),
+        registry_mirrors: values.list("registry-mirrors"),
+        debug,
+        experimental: values.switch("experimental", false),
+        exec_root: exec_root.clone(),
+        ..Config::default()
+    };
+    let pidfile = values.value("pidfile").map_or_else(|| exec_root.join("wharfd.pid"), PathBuf::from);
+    let group = values.value("group").map(str::to_owned);
+    Ok(Decided { engine, addresses, courtesy, pidfile, group, log_level, log_json })
+}
+
+fn absolute(values: &Values, key: &str, default: &str) -> Result<PathBuf, SettingsError> {
+    let path = values.path(key, default);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    let here =
+        std::env::current_dir().map_err(|e| SettingsError::Invalid(format!("{key} `{}`: {e}", path.display())))?;
+    Ok(here.join(path))
+}
+
+/// One of our executables: named by the environment, else beside this one, else wherever `PATH` finds it.
+fn own_program(name: &str) -> PathBuf {
+    let variable = name.to_uppercase().replace('-', "_");
+    if let Some(path) = std::env::var_os(variable) {
+        return path.into();
+    }
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join(name))).filter(|p| p.exists());
+    beside.unwrap_or_else(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|p| p.exists()).unwrap_or_else(|| name.into())
+    })
+}
+
+fn exec_options(options: &[String]) -> Result<(), SettingsError> {
+    for option in options {
+        match option.split_once('=') {
+            Some(("native.cgroupdriver", "cgroupfs")) => {}
+            Some(("native.cgroupdriver", driver)) => {
+                return Err(SettingsError::Invalid(format!(
+                    "native.cgroupdriver option \"{driver}\" is not supported: use \"cgroupfs\""
+                )));
+            }
+            _ => return Err(SettingsError::Invalid(format!("Unknown option {option}"))),
+        }
+    }
+    Ok(())
+}
+
+fn server(text: &str) -> Result<String, SettingsError> {
+    let valid = text.parse::<std::net::IpAddr>().is_ok();
+    valid.then(|| text.to_owned()).ok_or_else(|| SettingsError::Invalid(format!("{text} is not an ip address")))
+}
+
+fn ulimits(values: &Values) -> Result<BTreeMap<String, (i64, i64)>, SettingsError> {
+    let pairs = values.pairs("default-ulimits")?;
+    pairs
+        .into_iter()
+        .map(|(name, text)| {
+            let (soft, hard) = text.split_once(':').unwrap_or((&text, &text));
+            let limits = soft.parse().ok().zip(hard.parse().ok());
+            let limits =
+                limits.ok_or_else(|| SettingsError::Invalid(format!("invalid ulimit argument: {name}={text}")))?;
+            Ok((name, limits))
+        })
+        .collect()
+}
+
+/// Docker's sizes: `64m`, `1g`, `1024`.
+fn size(text: &str) -> Result<u64, SettingsError> {
+    let invalid = || SettingsError::Invalid(format!("invalid size: '{text}'"));
+    let lower = text.to_ascii_lowercase();
+    let lower = lower.strip_suffix("ib").or_else(|| lower.strip_suffix('b')).unwrap_or(&lower);
+    let (digits, shift) = match lower.char_indices().last() {
+        Some((at, 'k')) => (&lower[..at], 10),
+        Some((at, 'm')) => (&lower[..at], 20),
+        Some((at, 'g')) => (&lower[..at], 30),
+        Some((at, 't')) => (&lower[..at], 40),
+        _ => (lower, 0),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| invalid())?;
+    number.checked_shl(shift).filter(|n| n >> shift == number).ok_or_else(invalid)
+}
+
+fn seccomp_profile(value: Option<&str>) -> Result<Option<String>, SettingsError> {
+    match value {
+        None | Some("" | "builtin") => Ok(None),
+        Some("unconfined") => Ok(Some("unconfined".into())),
+        Some(path) => {
+            let text = std::fs::read_to_string(Path::new(path));
+            text.map(Some).map_err(|e| SettingsError::Invalid(format!("opening seccomp profile ({path}) failed: {e}")))
+        }
+    }
+}
+
+fn labels(values: &Values) -> Result<Vec<String>, SettingsError> {
+    let labels = values.list("labels");
+    if let Some(bad) = labels.iter().find(|l| !l.contains('=')) {
+        return Err(SettingsError::Invalid(format!("bad attribute format: {bad}")));
+    }
+    Ok(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(line: &str) -> Result<Decided, String> {
+        let values = Values::from_args(line.split_whitespace().map(str::to_owned)).map_err(|e| e.to_string())?;
+        decide(&values).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn defaults_are_our_own_socket_and_dockers_when_free() {
+        let decided = decided("").unwrap();
+        assert_eq!(decided.addresses, [Address::Unix("/run/wharf/wharf.sock".into())]);
+        assert_eq!(decided.courtesy, Some("/var/run/docker.sock".into()));
+        assert_eq!(decided.pidfile, Path::new("/run/wharf/wharfd.pid"));
+    }
+
+    #[test]
+    fn values_reach_the_engine() {
+        let line = "--default-ulimit nofile=10:20 --default-shm-size 8m --log-opt max-size=1m --dns 192.0.2.1 --mtu 1400 --iptables=false";
+        let engine = decided(line).unwrap().engine;
+        assert_eq!(engine.default_ulimits["nofile"], (10, 20));
+        assert_eq!((engine.default_shm_size, engine.mtu, engine.firewall), (8 << 20, Some(1400), false));
+        assert_eq!((engine.log_opts["max-size"].as_str(), engine.dns.servers[0].as_str()), ("1m", "192.0.2.1"));
+    }
+
+    #[test]
+    fn impossible_values_are_refused() {
+        for (line, sentence) in [
+            ("--log-level loud", "invalid logging level: loud"),
+            ("--dns x", "x is not an ip address"),
+            ("--label x", "bad attribute format: x"),
+            ("--default-shm-size 8x", "invalid size: '8x'"),
+            ("--exec-opt a=b", "Unknown option a=b"),
+            ("--mtu x", "invalid value \"x\" for \"mtu\""),
+            ("--default-ipc-mode host", "IPC mode \"host\" is not supported as default value"),
+        ] {
+            assert_eq!(decided(line).unwrap_err(), sentence);
+        }
+        assert!(decided("--tlsverify").unwrap_err().starts_with("--tlsverify: TLS is not supported yet"));
+    }
+}
