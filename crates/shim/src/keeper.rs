@@ -8,8 +8,8 @@
 //!            │ control ◄─► daemons           │   a connection that ends means nothing
 //!            └── SIGCHLD ─► exit ────────────┘
 //!
-//!  first process ends ─► its pipes are read to their end (at most 2 s, [`EXIT_DRAIN`]) ─► log complete ─► exit record on disk
-//!    ─► Event::Exited ─► socket removed ─► clients get the rest ─► the keeper ends
+//!  first process ends ─► its pipes are read to their end (at most 2 s, [`EXIT_DRAIN`]) ─► log complete ─► exit record in place
+//!    ─► Event::Exited ─► socket removed ─► clients get the rest ─► record synced ─► the keeper ends
 //! ```
 
 mod control;
@@ -94,8 +94,10 @@ struct Keeper {
     /// Execs that ended, for snapshots.
     ended: VecDeque<ExecState>,
     init: Started,
-    /// How the first process ended; set when the record is on disk.
+    /// How the first process ended; set when it is recorded.
     exit: Option<Exit>,
+    /// The record, until it is on the disk.
+    unsynced: Option<exit::Written>,
     log: Writer,
     log_lost: u64,
     /// Compresses a rotated log file.
@@ -157,6 +159,7 @@ impl Keeper {
             sessions: BTreeMap::new(),
             ended: VecDeque::new(),
             exit: None,
+            unsynced: None,
             log,
             log_lost: 0,
             helper: None,
@@ -254,6 +257,10 @@ impl Keeper {
         }
         self.resync();
         self.conns.retain(|_, conn| conn.watch(&self.poller).is_ok());
+        if let Some(written) = self.unsynced.take() {
+            // last: everybody who waits has been served
+            let _ = written.sync();
+        }
     }
 
     /// A daemon that reads again after events were dropped gets the state of things instead.

@@ -6,6 +6,11 @@ use host::{Client, Host, INTERACTIVE, Options, PLAIN, TERMINAL};
 use wharf_shim::client::{Error, Keeper};
 use wharf_shim::protocol::{AttachEnd, Failure, Target, Wire};
 
+/// The executable that templates are made of.
+fn exe() -> std::path::PathBuf {
+    env!("CARGO_BIN_EXE_wharf-shim").into()
+}
+
 #[test]
 fn output_goes_to_the_log_and_to_the_client() {
     let host = Host::new();

@@ -61,17 +61,17 @@ impl Keeper {
         }
     }
 
-    /// The log is complete, as both outputs have ended. Nobody hears of the end before it is on the disk.
+    /// The log is complete, as both outputs have ended. Nobody hears of the end before it is recorded.
     pub(super) fn container_over(&mut self, exit: Exit) {
         let _ = failpoint::hit("shim.exit.before_record");
-        self.log.release();
         // without room for the record the daemon at least hears of it now
-        let _ = exit::record(&self.exit_file, &ExitRecord { exit, log_lost: self.log_lost });
+        let written = exit::record(&self.exit_file, &ExitRecord { exit, log_lost: self.log_lost });
         let _ = failpoint::hit("shim.exit.before_tell");
         self.exit = Some(exit);
         self.tell(&Event::Exited(exit));
         // the name belongs to the next keeper of this container from here on
         let _ = rustix::fs::unlink(&self.socket);
         self.listener = None;
+        self.unsynced = written.ok();
     }
 }

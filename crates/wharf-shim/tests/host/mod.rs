@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -47,7 +47,6 @@ pub(crate) const TERMINAL: Options = Options { tty: true, ..INTERACTIVE };
 /// A running container.
 pub(crate) struct Container<'a> {
     host: &'a Host,
-    pub(crate) id: String,
     pub(crate) keeper: Keeper,
     pub(crate) events: Events,
     pub(crate) init: Process,
@@ -68,8 +67,7 @@ impl Host {
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let exe = Path::new(env!("CARGO_BIN_EXE_wharf-shim"));
-        let template = runtime.block_on(Template::spawn(exe)).expect("a template");
+        let template = runtime.block_on(Template::spawn(&crate::exe())).expect("a template");
         Self { folder, template, runtime }
     }
 
@@ -160,7 +158,7 @@ impl Host {
             fds: Vec::new(),
         };
         let Launched { keeper, events, init } = self.block_on(self.template.launch(request))?;
-        Ok(Container { host: self, id: id.into(), keeper, events, init, spec, seen: Vec::new() })
+        Ok(Container { host: self, keeper, events, init, spec, seen: Vec::new() })
     }
 
     pub(crate) fn run(&self, id: &str, arguments: &[&str], options: &Options) -> Container<'_> {
