@@ -15,7 +15,7 @@ use wharf_spec::{
 use crate::{Error, Result, rows::ImageRow};
 
 /// One image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Image {
     /// Digest of the configuration.
     pub id: ImageId,
@@ -53,7 +53,7 @@ impl Image {
 }
 
 /// Everything that is there at one moment. Reading it takes no lock.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
     pub(crate) images: BTreeMap<ImageId, Arc<Image>>,
     pub(crate) names: BTreeMap<Reference, ImageId>,

@@ -82,4 +82,12 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::Io { op, path, source: source.into() }
     }
+
+    /// For `map_err`: an archive that could not be read on.
+    pub(crate) fn read(source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::UnexpectedEof => wharf_archive::Error::Truncated("a file").into(),
+            _ => Self::Stream { op: "read archive", source },
+        }
+    }
 }

@@ -162,7 +162,7 @@ fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> Result<usize> {
             Ok(0) => break,
             Ok(n) => have += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(Error::Stream { op: "read archive", source }),
+            Err(source) => return Err(Error::read(source)),
         }
     }
     Ok(have)
@@ -177,7 +177,7 @@ pub(crate) fn take(layout: &Layout, input: &mut dyn Read, job: &Job, progress: i
 }
 
 fn unpack_stage(stage: Stage, mut input: Pieces, limit: u64) -> Result<Unpacking> {
-    let start = input.fill_buf().map_err(|source| Error::Stream { op: "read archive", source })?;
+    let start = input.fill_buf().map_err(Error::read)?;
     if Compression::detect(start) == Compression::None {
         let row = unpack_into(stage.path(), input, limit)?;
         return Ok(Unpacking { stage, diff: None, row });

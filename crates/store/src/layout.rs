@@ -32,6 +32,8 @@ pub(crate) const STAGING: &str = "staging";
 #[derive(Debug)]
 pub(crate) struct Layout {
     base: PathBuf,
+    /// Tells the staging folders of this start from those that a killed one left.
+    start: i128,
     next: AtomicU64,
 }
 
@@ -40,7 +42,7 @@ impl Layout {
         let base = root.join(driver.name());
         make_private(root)?;
         make_private(&base)?;
-        let layout = Self { base, next: AtomicU64::new(0) };
+        let layout = Self { base, start: jiff::Timestamp::now().as_nanosecond(), next: AtomicU64::new(0) };
         make_private(&layout.staging())?;
         Ok(layout)
     }
@@ -72,7 +74,7 @@ impl Layout {
     /// A fresh name in the staging folder.
     pub(crate) fn fresh(&self) -> PathBuf {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        self.staging().join(n.to_string())
+        self.staging().join(format!("{}-{n}", self.start))
     }
 
     /// A fresh folder that is removed again unless it is published.

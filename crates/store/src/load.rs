@@ -74,7 +74,7 @@ impl Store {
                 return Err(Error::Document("too many documents".into()));
             }
             let mut bytes = Vec::new();
-            tar.payload().read_to_end(&mut bytes).map_err(|source| Error::Stream { op: "read archive", source })?;
+            tar.payload().read_to_end(&mut bytes).map_err(Error::read)?;
             contents.documents.insert(path, bytes);
             return Ok(());
         }

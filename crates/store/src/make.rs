@@ -188,8 +188,11 @@ impl Document<'_> {
     }
 }
 
+/// Makes the value of a member that is always there.
+type Default = fn() -> Value;
+
 /// Members of Docker's `container.Config` in its order; those with `None` are left out when they are empty.
-const DOCKER_CONFIG: &[(&str, Option<fn() -> Value>)] = &[
+const DOCKER_CONFIG: &[(&str, Option<Default>)] = &[
     ("Hostname", Some(text)),
     ("Domainname", Some(text)),
     ("User", Some(text)),

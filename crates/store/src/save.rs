@@ -145,7 +145,12 @@ fn choose(catalog: &Catalog, names: &[String]) -> Result<Vec<Chosen>> {
                 continue;
             }
         }
-        add(catalog.resolve(name)?, None);
+        // Docker names here what was asked for, without the default tag
+        let image = catalog.resolve(name).map_err(|e| match e {
+            Error::NoSuchImage(_) => Error::NoSuchImage(name.clone()),
+            other => other,
+        })?;
+        add(image, None);
     }
     Ok(chosen)
 }
@@ -229,7 +234,10 @@ fn archive_entry(image: &Image, tags: &[Reference], descriptors: &[Value], saved
     if let Some(parent) = image.parent.filter(|p| saved.contains(p)) {
         entry.insert("Parent".into(), parent.to_string().into());
     }
-    let sources: BTreeMap<String, &Value> = image.layers.iter().map(Digest::to_string).zip(descriptors).collect();
+    // the members of these descriptors in Docker's order, which is another one than in the manifest
+    let source = |d: &Value| json!({"mediaType": d["mediaType"], "size": d["size"], "digest": d["digest"]});
+    let sources: BTreeMap<String, Value> =
+        image.layers.iter().map(Digest::to_string).zip(descriptors.iter().map(source)).collect();
     entry.insert("LayerSources".into(), json!(sources));
     entry.into()
 }
