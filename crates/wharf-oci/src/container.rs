@@ -53,6 +53,7 @@ pub(crate) fn run(context: &Context, args: &Parsed) -> Result<u8, Error> {
         let _ = wharf_sys::prctl::set_child_subreaper(true);
     }
     let mut made = Made::new(context, id, args, if detach { How::RunDetached } else { How::Run })?;
+    let signals = if detach { None } else { Some(foreground::signals()?) };
     let started = made.init.proceed().map_err(Error::Launch);
     if let Err(error) = started {
         // the program could not be executed: what was made for it goes again
@@ -62,10 +63,8 @@ pub(crate) fn run(context: &Context, args: &Parsed) -> Result<u8, Error> {
     if !made.plan.hooks.poststart.is_empty() {
         poststart(context, &made.plan, &made.saved);
     }
-    if detach {
-        return Ok(0);
-    }
-    let exit = foreground::attend(&made.init.pidfd, made.init.console.take())?;
+    let Some(signals) = signals else { return Ok(0) };
+    let exit = foreground::attend(&made.init.pidfd, &signals, made.init.console.take())?;
     if !args.is_set("keep") {
         lifecycle::destroy(context, &made.folder, &made.saved)?;
     }

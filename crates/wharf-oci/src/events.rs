@@ -50,6 +50,9 @@ pub(crate) fn events(context: &Context, args: &Parsed) -> Result<u8, Error> {
         drop(fds);
         if let Some(watch) = oom.as_ref().filter(|_| memory) {
             watch.drain();
+        }
+        if memory || ended {
+            // the kill that ended the container may not have been announced yet
             let now = cgroup.oom_kills().unwrap_or(kills);
             if now > kills {
                 print(&format!("{}\n", json!({"type": "oom", "id": id})))?;

@@ -73,6 +73,7 @@ pub(crate) fn exec(context: &Context, args: &Parsed) -> Result<u8, Error> {
     let stdio = if process.terminal { Stdio::Console } else { Stdio::Inherit };
     let fds = ExecFds { stdio, cgroup: join(args, &saved)?, preserve, start: Start::Now };
     let target = ExecTarget { pidfd: pidfd.as_fd(), pid };
+    let signals = if detach { None } else { Some(foreground::signals()?) };
     let mut init = wharf_runtime::exec(&plan, target, fds).map_err(Error::Exec)?;
     let announced = announce(args, &mut init);
     if announced.is_err() {
@@ -80,7 +81,10 @@ pub(crate) fn exec(context: &Context, args: &Parsed) -> Result<u8, Error> {
         let _ = wharf_sys::pidfd::wait(&init.pidfd);
     }
     announced?;
-    if detach { Ok(0) } else { foreground::attend(&init.pidfd, init.console.take()) }
+    match signals {
+        None => Ok(0),
+        Some(signals) => foreground::attend(&init.pidfd, &signals, init.console.take()),
+    }
 }
 
 fn announce(args: &Parsed, init: &mut wharf_runtime::Init) -> Result<(), Error> {

@@ -14,16 +14,23 @@ const SIGWINCH: i32 = 28;
 /// be caught, those that a fault of our own raises, CHLD and URG.
 const FORWARDED: [i32; 17] = [1, 2, 3, 6, 10, 12, 13, 14, 15, 18, 20, 24, 25, 26, 27, 29, 30];
 
-/// Waits for the end of a child; returns its exit code, 128 + n after signal n.
-pub(crate) fn attend(process: &OwnedFd, console: Option<OwnedFd>) -> Result<u8, Error> {
-    let fail = |op: &'static str| move |errno: Errno| Error::file(op, "/proc/self", errno);
+fn fail(op: &'static str) -> impl Fn(Errno) -> Error {
+    move |errno| Error::file(op, "/proc/self", errno)
+}
+
+/// Takes the signals that are to be passed on. To be called before the program runs, so that none is lost.
+pub(crate) fn signals() -> Result<SignalFd, Error> {
     let signals: Vec<i32> = FORWARDED.into_iter().chain([SIGWINCH]).collect();
-    let signals = SignalFd::new(&signals).map_err(fail("signalfd"))?;
+    SignalFd::new(&signals).map_err(fail("signalfd"))
+}
+
+/// Waits for the end of a child; returns its exit code, 128 + n after signal n.
+pub(crate) fn attend(process: &OwnedFd, signals: &SignalFd, console: Option<OwnedFd>) -> Result<u8, Error> {
     let terminal = console.map(Terminal::new);
     let mut stdin_open = terminal.is_some();
     loop {
         let stdin = rustix::stdio::stdin();
-        let mut fds = vec![PollFd::new(process, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        let mut fds = vec![PollFd::new(process, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         if let Some(terminal) = &terminal {
             fds.push(PollFd::new(&terminal.master, PollFlags::IN));
             if stdin_open {

@@ -52,7 +52,7 @@ impl Shown {
             rootfs: saved.rootfs,
             created: saved.created,
             annotations: saved.annotations,
-            owner: if saved.owner == 0 { String::new() } else { format!("#{}", saved.owner) },
+            owner: crate::query::user_name(saved.owner).unwrap_or_else(|| format!("#{}", saved.owner)),
         })
     }
 }

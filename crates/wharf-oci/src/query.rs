@@ -185,7 +185,7 @@ fn terminal_name(device: u64) -> String {
 }
 
 /// From `/etc/passwd` alone: a static program must not load name service modules.
-fn user_name(uid: u32) -> Option<String> {
+pub(crate) fn user_name(uid: u32) -> Option<String> {
     let text = std::fs::read_to_string("/etc/passwd").ok()?;
     let line = text.lines().find(|line| line.split(':').nth(2) == Some(&uid.to_string()))?;
     line.split(':').next().map(str::to_owned)
