@@ -20,11 +20,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
-use wharf_engine::Engine;
 
 use crate::body::Body;
 use crate::hijack::Hijack;
-use crate::routes;
 
 /// As in Docker: a client may take five minutes to send its header, or to come with its next request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(300);
@@ -89,19 +87,18 @@ impl Peer {
 }
 
 /// Serves one client until it goes, or until its socket is hijacked.
-pub(crate) async fn run<S: Socket>(
-    engine: Engine,
-    socket: S,
-    mut stopping: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
-) {
+pub(crate) async fn run<S, A, F>(socket: S, answer: A, mut stopping: watch::Receiver<bool>, alive: mpsc::Sender<()>)
+where
+    S: Socket,
+    A: Fn(Peer, Request<Incoming>) -> F + Send + Unpin,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     let Ok(watched) = socket.watch() else { return };
     let (hijacks, mut hijacked) = mpsc::channel(1);
     let peer = Peer { socket: Arc::new(watched), hijacks };
     let service = service_fn(move |request: Request<Incoming>| {
-        let (engine, peer) = (engine.clone(), peer.clone());
-        Box::pin(async move { Ok::<_, Infallible>(routes::answer(engine, peer, request).await) })
-            as Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>
+        let answer = answer(peer.clone(), request);
+        Box::pin(async move { Ok::<_, Infallible>(answer.await) })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -137,3 +134,6 @@ pub(crate) async fn run<S: Socket>(
         Err(error) => tracing::warn!(%error, "socket of a hijacked connection"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,9 +65,18 @@ fn content_type(headers: &HeaderMap, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn decode<T: DeserializeOwned + GoValue>(bytes: &[u8]) -> Result<T, Failure> {
-    // a lone surrogate and broken UTF-8 are replaced, as Go does, before anything can refuse them
+    // broken UTF-8 and lone surrogates are replaced, as Go does
     let text = String::from_utf8_lossy(bytes);
-    serde_json::from_str(&text).map_err(|error| Failure::bad(refusal::<T>(&text, &error)))
+    let error = match serde_json::from_str(&text) {
+        Ok(document) => return Ok(document),
+        Err(error) => error,
+    };
+    if let Some(mended) = syntax::without_lone_surrogates(&text)
+        && let Ok(document) = serde_json::from_str(&mended)
+    {
+        return Ok(document);
+    }
+    Err(Failure::bad(refusal::<T>(&text, &error)))
 }
 
 /// Why Docker would refuse the document: first its syntax, then the first value of a wrong type.

@@ -26,8 +26,11 @@ mod websocket;
 use std::future::Future;
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
+use std::pin::Pin;
 use std::time::Duration;
 
+use hyper::body::Incoming;
+use hyper::{Request, Response};
 use tokio::sync::{mpsc, watch};
 use wharf_engine::Engine;
 
@@ -111,14 +114,22 @@ async fn accept_one(
     match listener {
         Bound::Unix(socket) => {
             let (stream, _) = socket.accept().await?;
-            tokio::spawn(connection::run(engine.clone(), stream, stopping.clone(), alive.clone()));
+            tokio::spawn(connection::run(stream, answers(engine), stopping.clone(), alive.clone()));
         }
         Bound::Tcp(socket) => {
             let (stream, _) = socket.accept().await?;
             // small answers must not wait for the acknowledgement of the one before
             stream.set_nodelay(true)?;
-            tokio::spawn(connection::run(engine.clone(), stream, stopping.clone(), alive.clone()));
+            tokio::spawn(connection::run(stream, answers(engine), stopping.clone(), alive.clone()));
         }
     }
     Ok(())
+}
+
+fn answers(
+    engine: &Engine,
+) -> impl Fn(connection::Peer, Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<body::Body>> + Send>> + use<>
+{
+    let engine = engine.clone();
+    move |peer, request| Box::pin(routes::answer(engine.clone(), peer, request))
 }

@@ -26,6 +26,32 @@ pub(crate) fn check(text: &[u8]) -> Result<(), Error> {
     if scan.peek().is_some() { Err(Error::Trailing) } else { Ok(()) }
 }
 
+/// The text with every escaped surrogate that lacks its partner replaced by U+FFFD; `None` when there is none.
+pub(crate) fn without_lone_surrogates(text: &str) -> Option<String> {
+    let unit = |at: usize| -> Option<u16> {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut mended = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        at += match (unit(at), unit(at + 6)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(0xd800..=0xdfff), _) => {
+                mended.push_str(&text[copied..at]);
+                mended.push_str("\\ufffd");
+                copied = at + 6;
+                6
+            }
+            // an escaped backslash must not be taken for the start of the next escape
+            _ => 2,
+        };
+    }
+    (copied > 0).then(|| mended + &text[copied..])
+}
+
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
@@ -228,6 +254,18 @@ mod tests {
         check_one(&"[".repeat(20_000), "exceeded max depth");
         assert_eq!(check(b" "), Err(Error::Empty));
         assert_eq!(check(b"{} {}"), Err(Error::Trailing));
+    }
+
+    #[test]
+    fn surrogates_come_in_pairs() {
+        let check = |text: &str, expect: Option<&str>| {
+            assert_eq!(without_lone_surrogates(text).as_deref(), expect, "{text}");
+        };
+        check(r#""\ud83d\ude00""#, None);
+        check(r#""\\ud800""#, None);
+        check(r#""a\ud800b""#, Some(r#""a\ufffdb""#));
+        check(r#""\ud800\ud83d\ude00\udc00""#, Some(r#""\ufffd\ud83d\ude00\ufffd""#));
+        check("\"é\\\\", None);
     }
 
     #[test]
