@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::{Error, Result};
@@ -44,6 +45,10 @@ pub enum Decoder<R: BufRead> {
     Gzip(Box<BufReader<MultiGzDecoder<R>>>),
     /// From zstd.
     Zstd(Box<BufReader<zstd::Decoder<'static, R>>>),
+    /// From xz.
+    Xz(Box<BufReader<lzma_rust2::XzReader<R>>>),
+    /// From bzip2.
+    Bzip2(Box<BufReader<MultiBzDecoder<R>>>),
 }
 
 /// The window of a zstd frame may be this large (2^27): what the tools call the default limit.
@@ -69,8 +74,11 @@ impl<R: BufRead> Decoder<R> {
                 decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(Error::stream("zstd"))?;
                 Self::Zstd(Box::new(BufReader::with_capacity(PIECE, decoder)))
             }
-            Compression::Xz => return Err(Error::Unsupported("xz".into())),
-            Compression::Bzip2 => return Err(Error::Unsupported("bzip2".into())),
+            Compression::Xz => {
+                let decoder = lzma_rust2::XzReader::new(input, true);
+                Self::Xz(Box::new(BufReader::with_capacity(PIECE, decoder)))
+            }
+            Compression::Bzip2 => Self::Bzip2(Box::new(BufReader::with_capacity(PIECE, MultiBzDecoder::new(input)))),
         })
     }
 
@@ -79,6 +87,8 @@ impl<R: BufRead> Decoder<R> {
             Self::Plain(r) => r,
             Self::Gzip(r) => r,
             Self::Zstd(r) => r,
+            Self::Xz(r) => r,
+            Self::Bzip2(r) => r,
         }
     }
 }
@@ -97,6 +107,8 @@ impl<R: BufRead> BufRead for Decoder<R> {
             Self::Plain(r) => r.fill_buf(),
             Self::Gzip(r) => r.fill_buf(),
             Self::Zstd(r) => r.fill_buf(),
+            Self::Xz(r) => r.fill_buf(),
+            Self::Bzip2(r) => r.fill_buf(),
         }
     }
 
@@ -111,6 +123,8 @@ impl<R: BufRead> std::fmt::Debug for Decoder<R> {
             Self::Plain(_) => "Decoder::Plain",
             Self::Gzip(_) => "Decoder::Gzip",
             Self::Zstd(_) => "Decoder::Zstd",
+            Self::Xz(_) => "Decoder::Xz",
+            Self::Bzip2(_) => "Decoder::Bzip2",
         })
     }
 }

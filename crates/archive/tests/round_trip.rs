@@ -374,7 +374,16 @@ fn r_img_08_compressed_streams() {
     gzip.write_all(&plain).unwrap();
     let gzip = gzip.finish().unwrap();
     let zstd = zstd::encode_all(plain.as_slice(), 1).unwrap();
-    for (bytes, kind) in [(&gzip, Compression::Gzip), (&zstd, Compression::Zstd), (&plain, Compression::None)] {
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(&plain).unwrap();
+    let bzip2 = bzip2.finish().unwrap();
+    let all = [
+        (&gzip, Compression::Gzip),
+        (&zstd, Compression::Zstd),
+        (&bzip2, Compression::Bzip2),
+        (&plain, Compression::None),
+    ];
+    for (bytes, kind) in all {
         assert_eq!(Compression::detect(bytes), kind);
         let mut out = Vec::new();
         Decoder::new(bytes.as_slice()).unwrap().read_to_end(&mut out).unwrap();
@@ -384,6 +393,13 @@ fn r_img_08_compressed_streams() {
             assert!(Decoder::new(cut).unwrap().read_to_end(&mut Vec::new()).is_err(), "{kind:?}");
         }
     }
+    // `xz -9` of 1536 zero bytes: there is no encoder here
+    let xz = b"\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4F\x02\x00!\x01\x1c\x00\x00\x00\x10\xcfX\xcc\xe0\x05\xff\x00\x0e]\x00\x00o\xfd\xff\xff\xa3\xb7\xffG=\
+        \xc5D\xad\x00\x00\x00\x00\xe4kF\xe5\x03o\xe6\x8b\x00\x01*\x80\x0c\x00\x00\x00\xa7\xfdR\x9e\xb1\xc4g\xfb\x02\x00\x00\x00\x00\x04YZ";
+    let mut out = Vec::new();
+    Decoder::new(xz.as_slice()).unwrap().read_to_end(&mut out).unwrap();
+    assert_eq!((Compression::detect(xz), out), (Compression::Xz, vec![0; 1536]));
+    assert!(Decoder::new(&xz[..xz.len() - 1]).unwrap().read_to_end(&mut Vec::new()).is_err());
     // two streams one after the other are one, as gzip says
     let mut out = Vec::new();
     Decoder::new([gzip.as_slice(), &gzip].concat().as_slice()).unwrap().read_to_end(&mut out).unwrap();
