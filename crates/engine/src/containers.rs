@@ -1,17 +1,27 @@
 //! The facade's container operations: find the container, send its actor a command or read its snapshot.
 
-use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use wharf_api::container::{Config as ContainerConfig, HostConfig, NetworkingConfig, UpdateConfig};
+use wharf_shim::protocol::Target;
 use wharf_spec::id::ContainerId;
 
+use crate::container::handle::{Command, Grant, Handle, Picture, Socket, Why};
 use crate::container::snapshot::{Container, Size};
-use crate::{ByteStream, Engine, Filters, Result, pending};
+use crate::container::state::Status;
+use crate::container::{actor, create, declare};
+use crate::stats::Stats;
+use crate::{ByteSink, ByteStream, Engine, Error, Filters, Result, blocking, list, logs, signals, stats, top};
+
+/// How long `stop` waits when nobody says, in seconds.
+const STOP_TIMEOUT: i64 = 10;
+/// How long a container that was sent SIGKILL may take: beyond it hangs in the kernel.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// `POST /containers/create`.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +71,9 @@ pub enum WaitCondition {
 /// A registered wait: the condition is being watched from now on.
 #[derive(Debug)]
 pub struct Wait {
-    result: tokio::sync::oneshot::Receiver<WaitResult>,
+    picture: watch::Receiver<Picture>,
+    condition: WaitCondition,
+    ends: u64,
 }
 
 /// What a wait gives.
@@ -75,8 +87,20 @@ pub struct WaitResult {
 
 impl Wait {
     /// Ends when the condition is met.
-    pub async fn finish(self) -> WaitResult {
-        self.result.await.unwrap_or_default()
+    pub async fn finish(mut self) -> WaitResult {
+        let Wait { condition, ends, .. } = self;
+        let met = |p: &Picture| match condition {
+            WaitCondition::NotRunning => !p.container.state.status.is_running() || p.removed.is_some(),
+            WaitCondition::NextExit => p.ends > ends || p.removed.is_some(),
+            WaitCondition::Removed => p.removed.is_some(),
+        };
+        match self.picture.wait_for(met).await {
+            Ok(picture) => WaitResult {
+                exit_code: picture.container.state.exit_code,
+                error: picture.removed.clone().and_then(Result::err),
+            },
+            Err(_) => WaitResult { exit_code: 0, error: Some("the engine is closing".into()) },
+        }
     }
 }
 
@@ -165,43 +189,6 @@ pub struct Logs {
     pub stream: ByteStream,
 }
 
-/// Usage of a container at one moment (`GET /containers/x/stats`).
-#[derive(Debug, Clone)]
-pub struct Stats {
-    /// Its identifier.
-    pub id: ContainerId,
-    /// Its name without slash.
-    pub name: String,
-    /// When.
-    pub read: Timestamp,
-    /// The control group's figures; `None`: it does not run.
-    pub cgroup: Option<wharf_cgroup::Stats>,
-    /// Nanoseconds of CPU time of the whole machine since boot (Docker's `system_cpu_usage`).
-    pub system_cpu: u64,
-    /// Online CPUs.
-    pub online_cpus: u32,
-    /// Bytes of memory of the machine, which is the limit where none is set.
-    pub memory_total: u64,
-    /// Interface name to counters.
-    pub networks: BTreeMap<String, LinkStats>,
-    /// Version 2 of the control groups (the JSON differs).
-    pub unified: bool,
-}
-
-/// Counters of an interface.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct LinkStats {
-    pub rx_bytes: u64,
-    pub rx_packets: u64,
-    pub rx_errors: u64,
-    pub rx_dropped: u64,
-    pub tx_bytes: u64,
-    pub tx_packets: u64,
-    pub tx_errors: u64,
-    pub tx_dropped: u64,
-}
-
 /// One changed path of a container's own layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -244,14 +231,35 @@ pub struct AttachOptions {
 pub struct Attachment {
     /// The container has a terminal: the stream is raw.
     pub tty: bool,
+    engine: Engine,
+    container: Arc<Container>,
+    options: AttachOptions,
+    grant: Grant,
 }
 
 impl Attachment {
     /// Hands the client's socket over and ends when nothing of ours has to be done with it any more. `early`: bytes that the
     /// client sent behind its request.
     pub async fn run(self, socket: OwnedFd, early: Bytes) -> Result<()> {
-        drop((socket, early));
-        pending("attach")
+        let Attachment { engine, container, options, grant, .. } = self;
+        if options.logs {
+            let history = LogOptions { stdout: options.stdout, stderr: options.stderr, ..LogOptions::default() };
+            let client = socket.try_clone().map_err(|e| Error::system("dup", e))?;
+            logs::write(&engine.inner, &container, history, client).await?;
+        }
+        if !options.stream {
+            return Ok(());
+        }
+        match grant {
+            Grant::Live(live) => {
+                let request = actor::attach_request(&engine.inner, &container.config, &options, &early);
+                live.keeper.attach(&request, socket).await.map_err(|e| Error::system("attach", e))
+            }
+            // the container's task may be gone with the container
+            Grant::Slot(slot) => {
+                slot.send(Socket { fd: socket, early }).map_err(|_| Error::no_such_container(container.id.as_str()))
+            }
+        }
     }
 }
 
@@ -265,125 +273,318 @@ pub struct Pruned {
 }
 
 impl Engine {
+    fn find(&self, name: &str) -> Result<Arc<Handle>> {
+        self.inner.index.resolve(name)
+    }
+
     /// Makes a container: rows and folders, no process.
     pub async fn container_create(&self, request: CreateContainer) -> Result<Created> {
-        drop(request);
-        pending("create")
+        create::create(&self.inner, request).await
     }
 
     /// Starts it.
     pub async fn container_start(&self, name: &str) -> Result<()> {
-        pending(name)
+        self.find(name)?.ask(Command::Start).await
     }
 
     /// Stops it: the stop signal, then SIGKILL.
     pub async fn container_stop(&self, name: &str, options: StopOptions) -> Result<()> {
-        drop(options);
-        pending(name)
+        let handle = self.find(name)?;
+        if !handle.container().state.may_stop()? {
+            return Err(Error::NotModified);
+        }
+        let engine = self.clone();
+        // a client that goes away does not leave it half stopped
+        task(async move { engine.stop(&handle, options).await }).await
+    }
+
+    async fn stop(&self, handle: &Handle, options: StopOptions) -> Result<()> {
+        let container = handle.container();
+        let config = &container.config;
+        let name = options.signal.as_deref().filter(|s| !s.is_empty()).unwrap_or(&config.stop_signal);
+        let signal = if name.is_empty() {
+            signals::TERM
+        } else {
+            signals::parse(name).map_err(|e| Error::InvalidParameter(e.to_string()))?
+        };
+        let timeout = options.timeout.or(config.stop_timeout.map(i64::from)).unwrap_or(STOP_TIMEOUT);
+        let stopped = match handle.ask(|reply| Command::Signal(signal, Why::Stop, reply)).await {
+            // it has just ended by itself
+            Err(Error::Conflict(_)) => true,
+            Err(error) => return Err(error),
+            Ok(()) => ended(handle, u64::try_from(timeout).ok().map(Duration::from_secs)).await,
+        };
+        if !stopped {
+            match handle.ask(|reply| Command::Signal(signals::KILL, Why::Stop, reply)).await {
+                Ok(()) | Err(Error::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+            if !ended(handle, Some(KILL_PATIENCE)).await {
+                return Err(Error::System(format!(
+                    "cannot stop container: {}: tried to kill container, but did not receive an exit event",
+                    container.name
+                )));
+            }
+        }
+        self.inner.event_of(&container, "stop", &[]);
+        Ok(())
     }
 
     /// Stops it when it runs, then starts it.
     pub async fn container_restart(&self, name: &str, options: StopOptions) -> Result<()> {
-        drop(options);
-        pending(name)
+        let handle = self.find(name)?;
+        let engine = self.clone();
+        task(async move {
+            handle.ask(|reply| Command::Hold(true, reply)).await?;
+            let done = async {
+                if handle.container().state.status.is_running() {
+                    engine.stop(&handle, options).await?;
+                }
+                match handle.ask(Command::Start).await {
+                    Err(Error::NotModified) => Ok(()),
+                    other => other,
+                }
+            }
+            .await;
+            handle.ask(|reply| Command::Hold(false, reply)).await?;
+            done?;
+            engine.inner.container_event(&handle.id, "restart", &[]);
+            Ok(())
+        })
+        .await
     }
 
     /// Sends a signal (name or number); SIGKILL when absent.
     pub async fn container_kill(&self, name: &str, signal: Option<&str>) -> Result<()> {
-        let _ = signal;
-        pending(name)
+        let wrapped = |error: Error| error.map(|why| format!("cannot kill container: {name}: {why}"));
+        let number = match signal.filter(|s| !s.is_empty()) {
+            None => signals::KILL,
+            Some(text) => signals::parse(text).map_err(|e| wrapped(Error::InvalidParameter(e.to_string())))?,
+        };
+        let handle = self.find(name).map_err(wrapped)?;
+        handle.ask(|reply| Command::Signal(number, Why::Kill, reply)).await.map_err(wrapped)?;
+        if number == signals::KILL {
+            ended(&handle, Some(KILL_PATIENCE)).await;
+        }
+        Ok(())
     }
 
     /// Freezes it.
     pub async fn container_pause(&self, name: &str) -> Result<()> {
-        pending(name)
+        self.find(name)?.ask(Command::Pause).await
     }
 
     /// Thaws it.
     pub async fn container_unpause(&self, name: &str) -> Result<()> {
-        pending(name)
+        self.find(name)?.ask(Command::Unpause).await
     }
 
     /// Registers a wait: send the response's headers after this, its body after [`Wait::finish`].
     pub async fn container_wait(&self, name: &str, condition: WaitCondition) -> Result<Wait> {
-        let _ = condition;
-        pending(name)
+        let picture = self.find(name)?.picture.clone();
+        let ends = picture.borrow().ends;
+        Ok(Wait { picture, condition, ends })
     }
 
     /// Removes it.
     pub async fn container_remove(&self, name: &str, options: RemoveOptions) -> Result<()> {
-        let _ = options;
-        pending(name)
+        let handle = self.find(name)?;
+        if options.link {
+            return Err(Error::InvalidParameter("Cannot get parent / for name /".into()));
+        }
+        task(async move {
+            let status = handle.container().state.status;
+            if options.force && status.is_running() {
+                match handle.ask(|reply| Command::Signal(signals::KILL, Why::Remove, reply)).await {
+                    Ok(()) | Err(Error::Conflict(_) | Error::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+                ended(&handle, Some(KILL_PATIENCE)).await;
+            }
+            match handle.ask(|reply| Command::Remove(options, reply)).await {
+                // its own policy was faster
+                Err(Error::NotFound(_)) if handle.picture.borrow().removed.is_some() => Ok(()),
+                Err(Error::Conflict(_)) if options.force && handle.container().state.status == Status::Removing => {
+                    Ok(())
+                }
+                other => other,
+            }
+        })
+        .await
     }
 
     /// Gives it another name.
     pub async fn container_rename(&self, name: &str, new_name: &str) -> Result<()> {
-        let _ = new_name;
-        pending(name)
+        let handle = self.find(name)?;
+        if new_name.is_empty() {
+            return Err(Error::InvalidParameter("Neither old nor new names may be empty".into()));
+        }
+        let plain = new_name.strip_prefix('/').unwrap_or(new_name);
+        if handle.container().name == plain {
+            return Err(Error::InvalidParameter("Renaming a container with the same name as its current name".into()));
+        }
+        let wanted = format!("/{plain}");
+        let taken = self.inner.index.reserve(Some(&wanted), &handle.id, || 0);
+        let taken = taken.map_err(|e| e.map(|why| format!("Error when allocating new name: {why}")))?;
+        let renamed = handle.ask(|reply| Command::Rename(taken.clone(), reply)).await;
+        if renamed.is_err() {
+            self.inner.index.release(&taken, &handle.id);
+        }
+        renamed
     }
 
     /// Changes limits and the restart policy; answers warnings.
     pub async fn container_update(&self, name: &str, update: UpdateConfig) -> Result<Vec<String>> {
-        drop(update);
-        pending(name)
+        self.find(name)?.ask(|reply| Command::Update(Box::new(update), reply)).await
     }
 
     /// Tells its terminal its size in cells.
     pub async fn container_resize(&self, name: &str, height: u16, width: u16) -> Result<()> {
-        let _ = (height, width);
-        pending(name)
+        let handle = self.find(name)?;
+        let live = handle.live().ok_or_else(|| Error::not_running(&handle.id))?;
+        live.keeper.resize(Target::Init, width, height).await.map_err(|e| Error::system("resize", e))?;
+        let (height, width) = (height.to_string(), width.to_string());
+        self.inner.container_event(&handle.id, "resize", &[("height", &height), ("width", &width)]);
+        Ok(())
     }
 
     /// Lists containers, newest first. Never waits for a container.
     pub async fn container_list(&self, options: ListOptions) -> Result<Vec<Listed>> {
-        drop(options);
-        pending("list")
+        list::list(&self.inner, options).await
     }
 
     /// Everything about one. Never waits for it.
     pub async fn container_inspect(&self, name: &str, size: bool) -> Result<Inspected> {
-        let _ = size;
-        pending(name)
+        let handle = self.find(name)?;
+        let mut container = handle.container();
+        Arc::make_mut(&mut container).execs = self.inner.execs.of(&handle.id);
+        let size = if size { Some(self.size(&handle.id).await?) } else { None };
+        Ok(Inspected { container, size })
+    }
+
+    pub(crate) async fn size(&self, id: &ContainerId) -> Result<Size> {
+        let (store, id) = (self.inner.store.clone(), id.clone());
+        let size = blocking(move || Ok(store.snapshot_size(&id)?)).await?;
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        Ok(Size { rw: signed(size.rw), root_fs: signed(size.root) })
     }
 
     /// Its processes, as `ps` with these arguments would show them (`-ef` when empty).
     pub async fn container_top(&self, name: &str, ps_args: &str) -> Result<Top> {
-        let _ = ps_args;
-        pending(name)
+        let handle = self.find(name)?;
+        handle.container().state.may_kill(handle.id.as_str())?;
+        let live = handle.live().ok_or_else(|| {
+            Error::Conflict(format!("Container {} is restarting, wait until the container is running", handle.id))
+        })?;
+        let args = ps_args.to_owned();
+        let table = blocking(move || {
+            let pids = live.cgroup.processes().map_err(|e| Error::system("list processes", e))?;
+            let pids: Vec<u32> = pids.into_iter().filter_map(|p| u32::try_from(p).ok()).collect();
+            top::top(&pids, &args)
+        })
+        .await?;
+        self.inner.container_event(&handle.id, "top", &[]);
+        Ok(table)
     }
 
     /// Its log.
     pub async fn container_logs(&self, name: &str, options: LogOptions) -> Result<Logs> {
-        let _ = options;
-        pending(name)
+        logs::logs(&self.inner, &self.find(name)?, options).await
     }
 
     /// Usage. `stream`: one picture a second until the receiver is dropped; else one. The edge computes `precpu_stats` from
     /// consecutive pictures; with `one_shot` false and no stream, two pictures a second apart are sent.
     pub async fn container_stats(&self, name: &str, stream: bool, one_shot: bool) -> Result<mpsc::Receiver<Stats>> {
-        let _ = (stream, one_shot);
-        pending(name)
+        Ok(stats::stats(&self.inner, self.find(name)?, stream, one_shot))
     }
 
     /// What it changed in its file system.
     pub async fn container_changes(&self, name: &str) -> Result<Vec<Change>> {
-        pending(name)
+        let (store, id) = (self.inner.store.clone(), self.find(name)?.id.clone());
+        blocking(move || {
+            let changes = store.snapshot_changes(&id)?;
+            let kind = |kind| match kind {
+                wharf_store::ChangeKind::Modified => ChangeKind::Modified,
+                wharf_store::ChangeKind::Added => ChangeKind::Added,
+                wharf_store::ChangeKind::Deleted => ChangeKind::Deleted,
+            };
+            Ok(changes
+                .into_iter()
+                .map(|c| Change { path: c.path.to_string_lossy().into_owned(), kind: kind(c.kind) })
+                .collect())
+        })
+        .await
     }
 
     /// Its file system as one tar stream.
     pub async fn container_export(&self, name: &str) -> Result<ByteStream> {
-        pending(name)
+        let handle = self.find(name)?;
+        let (mut sink, stream) = ByteSink::channel();
+        let (store, id) = (self.inner.store.clone(), handle.id.clone());
+        let work = move || {
+            if let Err(error) = store.snapshot_export(&id, &mut sink, &wharf_store::Job::default()) {
+                sink.fail(std::io::Error::other(error.to_string()));
+            }
+        };
+        tokio::task::spawn_blocking(work);
+        self.inner.container_event(&handle.id, "export", &[]);
+        Ok(stream)
     }
 
     /// Promises an attach: send the response's headers after this, then hand over the socket with [`Attachment::run`].
     pub async fn container_attach(&self, name: &str, options: AttachOptions) -> Result<Attachment> {
-        drop(options);
-        pending(name)
+        declare::keys(options.detach_keys.as_deref())?;
+        let handle = self.find(name)?;
+        let wanted = options.clone();
+        let grant = handle.ask(|reply| Command::Attach(wanted, reply)).await?;
+        let container = handle.container();
+        self.inner.event_of(&container, "attach", &[]);
+        Ok(Attachment { tty: container.config.tty, engine: self.clone(), container, options, grant })
     }
 
     /// Removes all that do not run.
     pub async fn container_prune(&self, filters: Filters) -> Result<Pruned> {
-        drop(filters);
-        pending("prune")
+        filters.only(&["label", "label!", "until"])?;
+        let until = list::until(&filters)?;
+        let mut pruned = Pruned::default();
+        for handle in self.inner.index.all() {
+            let container = handle.container();
+            let status = container.state.status;
+            let old = until.is_none_or(|until| container.created < until);
+            if !matches!(status, Status::Created | Status::Exited | Status::Dead)
+                || !old
+                || !list::labels(&filters, &container)
+            {
+                continue;
+            }
+            let size = self.size(&handle.id).await.map_or(0, |s| s.rw);
+            match handle.ask(|reply| Command::Remove(RemoveOptions::default(), reply)).await {
+                Ok(()) => {
+                    pruned.space += u64::try_from(size).unwrap_or(0);
+                    pruned.deleted.push(handle.id.to_string());
+                }
+                Err(error) => tracing::warn!(container = handle.id.short(), %error, "prune"),
+            }
+        }
+        Ok(pruned)
+    }
+}
+
+/// Runs work in a task of its own: it goes on when the client that asked has gone.
+async fn task<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|e| Err(Error::system("task", e)))
+}
+
+/// Waits until it does not run any more; `false` when that takes too long.
+async fn ended(handle: &Handle, patience: Option<Duration>) -> bool {
+    let mut picture = handle.picture.clone();
+    let over = picture.wait_for(|p| !p.container.state.status.is_running() || p.removed.is_some());
+    match patience {
+        // an error: its task is gone, and so is the container
+        Some(limit) => tokio::time::timeout(limit, over).await.is_ok(),
+        None => {
+            let _ = over.await;
+            true
+        }
     }
 }

@@ -74,6 +74,67 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The same kind with another sentence.
+    pub(crate) fn map(self, sentence: impl FnOnce(&str) -> String) -> Error {
+        let text = sentence(&self.to_string());
+        match self {
+            Error::NotFound(_) => Error::NotFound(text),
+            Error::Conflict(_) => Error::Conflict(text),
+            Error::InvalidParameter(_) => Error::InvalidParameter(text),
+            Error::NotModified => Error::NotModified,
+            Error::Unauthorized(_) => Error::Unauthorized(text),
+            Error::Forbidden(_) => Error::Forbidden(text),
+            Error::Unavailable(_) => Error::Unavailable(text),
+            Error::NotImplemented(_) => Error::NotImplemented(text),
+            Error::Program { exit_code, .. } => Error::Program { exit_code, message: text },
+            Error::System(_) => Error::System(text),
+        }
+    }
+}
+
+impl From<wharf_store::Error> for Error {
+    fn from(e: wharf_store::Error) -> Self {
+        use wharf_store::Error as Store;
+        let text = e.to_string();
+        match e {
+            Store::NoSuchImage(_) | Store::NoSuchSnapshot(_) => Error::NotFound(text),
+            Store::Ambiguous(_) | Store::Invalid(_) | Store::Reference(_) => Error::InvalidParameter(text),
+            Store::Conflict(_) => Error::Conflict(text),
+            Store::Unsupported(_) => Error::NotImplemented(text),
+            _ => Error::System(text),
+        }
+    }
+}
+
+impl From<wharf_net::Error> for Error {
+    fn from(e: wharf_net::Error) -> Self {
+        use wharf_net::Error as Net;
+        let text = e.to_string();
+        match e {
+            Net::NotFound(_) => Error::NotFound(text),
+            Net::Conflict(_) => Error::Conflict(text),
+            Net::Invalid(_) => Error::InvalidParameter(text),
+            Net::Forbidden(_) | Net::NotConnected { .. } => Error::Forbidden(text),
+            Net::Unsupported(_) => Error::NotImplemented(text),
+            _ => Error::System(text),
+        }
+    }
+}
+
+impl From<wharf_volume::Error> for Error {
+    fn from(e: wharf_volume::Error) -> Self {
+        use wharf_volume::Error as Volume;
+        let text = e.to_string();
+        match e {
+            Volume::NotFound(_) | Volume::NoDriver(_) => Error::NotFound(text),
+            Volume::Conflict(_) => Error::Conflict(text),
+            Volume::Invalid(_) => Error::InvalidParameter(text),
+            _ => Error::System(text),
+        }
+    }
+}
+
 impl From<wharf_state::Error> for Error {
     fn from(e: wharf_state::Error) -> Self {
         Error::System(e.to_string())

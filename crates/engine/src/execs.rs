@@ -1,12 +1,22 @@
 //! The facade's exec operations: another process in a running container.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wharf_runtime::PlanOptions;
+use wharf_shim::client::{Error as ShimError, ExecRequest, encode_plan};
+use wharf_shim::protocol::{Attach, Failure, FdRole, Target, Wire};
 use wharf_spec::id::{ContainerId, ExecId};
 
-use crate::{Engine, Result, pending};
+use crate::container::handle::Live;
+use crate::container::{declare, rootfs, start};
+use crate::{Engine, Error, Inner, Result, blocking, fill, logs, oci};
+
+/// What `runc` says before its reason; clients look for parts of it.
+const EXEC_FAILED: &str = "OCI runtime exec failed: exec failed: unable to start container process";
 
 /// `POST /containers/x/exec`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,44 +80,183 @@ pub struct Exec {
 pub struct ExecSession {
     /// It has a terminal: the stream is raw.
     pub tty: bool,
+    engine: Engine,
+    exec: Exec,
+    options: ExecStart,
 }
 
 impl ExecSession {
     /// Starts it with its stream on the client's socket and ends when nothing of ours has to be done with the socket any more.
     /// What goes wrong is written to the client, as Docker does. `early`: bytes that the client sent behind its request.
     pub async fn run(self, socket: OwnedFd, early: Bytes) -> Result<()> {
-        drop((socket, early));
-        pending("exec")
+        let ExecSession { tty, engine, exec, options } = self;
+        let spare = socket.try_clone().map_err(|e| Error::system("dup", e))?;
+        let id = exec.id.clone();
+        let attach = Attach {
+            id: engine.inner.next_attach(),
+            target: Target::Exec(id.to_string()),
+            stdin: exec.config.attach_stdin,
+            stdout: exec.config.attach_stdout,
+            stderr: exec.config.attach_stderr,
+            wire: if tty { Wire::Raw } else { Wire::Stdcopy },
+            detach_keys: declare::keys(exec.config.detach_keys.as_deref())?,
+            input: early.to_vec(),
+        };
+        match begin(&engine.inner, exec, &options, Some((attach, socket))).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let text = format!("{error}\r\n");
+                blocking(move || logs::write_all(&mut File::from(spare), &message(text.as_bytes(), tty))).await?;
+                Err(error)
+            }
+        }
     }
+}
+
+/// A message for the client, framed like standard output unless it has a terminal.
+fn message(text: &[u8], tty: bool) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len() + 8);
+    if !tty {
+        bytes.extend_from_slice(&[1, 0, 0, 0]);
+        bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    bytes.extend_from_slice(text);
+    bytes
+}
+
+/// Starts a declared exec.
+async fn begin(inner: &Arc<Inner>, exec: Exec, options: &ExecStart, attach: Option<(Attach, OwnedFd)>) -> Result<()> {
+    let id = exec.id.to_string();
+    let started = async {
+        let handle =
+            inner.index.get(&exec.container).ok_or_else(|| Error::no_such_container(exec.container.as_str()))?;
+        let container = handle.container();
+        container.state.may_exec(handle.id.as_str())?;
+        let live = handle.live().ok_or_else(|| Error::not_running(&handle.id))?;
+        let mut config = (*exec.config).clone();
+        config.console_size = options.console_size.or(config.console_size);
+        let (world, keeper, exec_id) = (inner.clone(), live.keeper.clone(), id.clone());
+        let request = blocking(move || request(&world, &container, &live, &exec_id, &config, attach)).await?;
+        keeper.exec(request).await.map_err(refused)
+    }
+    .await;
+    match started {
+        Ok(process) => {
+            inner.execs.started(&id, process.started.pid);
+            let action = format!("exec_start: {}", exec.config.cmd.join(" "));
+            inner.container_event(&exec.container, action, &[("execID", &id)]);
+            Ok(())
+        }
+        Err(error) => {
+            let code = if let Error::Program { exit_code, .. } = error { exit_code } else { 126 };
+            inner.execs.ended(&id, code);
+            Err(error)
+        }
+    }
+}
+
+fn refused(error: ShimError) -> Error {
+    match error {
+        ShimError::Refused(Failure::NotFound(why)) => {
+            Error::Program { exit_code: 127, message: format!("{EXEC_FAILED}: {why}") }
+        }
+        ShimError::Refused(Failure::NotExecutable(why)) => {
+            let why = if why.ends_with("is a directory") { format!("{why}: permission denied") } else { why };
+            Error::Program { exit_code: 126, message: format!("{EXEC_FAILED}: {why}") }
+        }
+        ShimError::Refused(failure) => Error::System(format!("{EXEC_FAILED}: {failure}")),
+        other => Error::System(format!("{EXEC_FAILED}: {}", start::chain(&other))),
+    }
+}
+
+/// The plan and the descriptors for the keeper.
+fn request(
+    inner: &Inner,
+    container: &crate::container::snapshot::Container,
+    live: &Live,
+    id: &str,
+    config: &ExecConfig,
+    attach: Option<(Attach, OwnedFd)>,
+) -> Result<ExecRequest> {
+    let root = inner.store.snapshot_rootfs(&container.id)?;
+    let accounts = rootfs::accounts(&inner.store, &container.id, &root)?;
+    let host = &container.host_config;
+    let groups = host.group_add.as_deref().unwrap_or_default();
+    let own = accounts.resolve(&container.config.user, groups)?;
+    let who = if config.user.is_empty() { own.clone() } else { accounts.resolve(&config.user, groups)? };
+    let path = inner.cgroup_path(&container.id, &host.resources.cgroup_parent)?;
+    let mut spec = start::document(inner, container, own, &path)?;
+    if let Some(process) = &mut spec.process {
+        *process = oci::process::exec(process, config, &who);
+    }
+    if config.privileged
+        && let Some(linux) = &mut spec.linux
+    {
+        linux.seccomp = None;
+    }
+    let process = spec.process.clone().unwrap_or_default();
+    let options = PlanOptions { id: container.id.to_string(), bundle: PathBuf::from("/"), ..PlanOptions::default() };
+    let plan =
+        wharf_runtime::plan_exec(&spec, &process, &options).map_err(|e| Error::InvalidParameter(e.to_string()))?;
+    let join = live.cgroup.join_fds().map_err(|e| Error::system("open cgroup", e))?;
+    let mut fds: Vec<(FdRole, OwnedFd)> = join.tasks.into_iter().map(|fd| (FdRole::CgroupTasks, fd)).collect();
+    fds.extend(join.unified.map(|fd| (FdRole::CgroupDir, fd)));
+    Ok(ExecRequest {
+        id: id.to_owned(),
+        plan: encode_plan(&plan),
+        tty: config.tty,
+        stdin: config.attach_stdin,
+        attach,
+        fds,
+    })
 }
 
 impl Engine {
     /// Declares a process in a running container.
     pub async fn exec_create(&self, container: &str, config: ExecConfig) -> Result<ExecId> {
-        drop(config);
-        pending(container)
+        let handle = self.inner.index.resolve(container)?;
+        handle.container().state.may_exec(handle.id.as_str())?;
+        if config.cmd.is_empty() {
+            return Err(Error::InvalidParameter("no exec command specified".into()));
+        }
+        declare::keys(config.detach_keys.as_deref())?;
+        let id = ExecId::generate(|bytes| fill(bytes));
+        let action = format!("exec_create: {}", config.cmd.join(" "));
+        self.inner.execs.insert(id.clone(), handle.id.clone(), config);
+        self.inner.container_event(&handle.id, action, &[("execID", id.as_str())]);
+        Ok(id)
     }
 
     /// Starts it in the background and answers when it runs.
     pub async fn exec_start_detached(&self, id: &str, options: ExecStart) -> Result<()> {
-        drop(options);
-        pending(id)
+        let exec = self.ready(id)?;
+        begin(&self.inner, exec, &options, None).await
     }
 
     /// Promises a start with a stream.
     pub async fn exec_start(&self, id: &str, options: ExecStart) -> Result<ExecSession> {
-        drop(options);
-        pending(id)
+        let exec = self.ready(id)?;
+        Ok(ExecSession { tty: exec.config.tty, engine: self.clone(), exec, options })
+    }
+
+    /// Marks an exec of a running container as started.
+    fn ready(&self, id: &str) -> Result<Exec> {
+        let exec = self.inner.execs.get(id)?;
+        let handle = self.inner.index.get(&exec.container).ok_or_else(|| Error::no_such_exec(id))?;
+        handle.container().state.may_exec(handle.id.as_str())?;
+        self.inner.execs.begin(id)
     }
 
     /// Everything about one.
     pub async fn exec_inspect(&self, id: &str) -> Result<Exec> {
-        pending(id)
+        self.inner.execs.get(id)
     }
 
     /// Tells its terminal its size in cells.
     pub async fn exec_resize(&self, id: &str, height: u16, width: u16) -> Result<()> {
-        let _ = (height, width);
-        pending(id)
+        let exec = self.inner.execs.get(id)?;
+        let live = self.inner.index.get(&exec.container).and_then(|handle| handle.live());
+        let live = live.filter(|_| exec.running).ok_or_else(|| Error::Conflict(format!("Exec {id} is not running")))?;
+        live.keeper.resize(Target::Exec(id.to_owned()), width, height).await.map_err(|e| Error::system("resize", e))
     }
 }

@@ -7,7 +7,7 @@
 //!            container/actor: one task owns one container ──► Event (bus), watch snapshot (readers)
 //!               │ start = undo stack of steps
 //!               ▼
-//!            spec (Config + HostConfig → OCI Spec) ──► runtime::plan ──► shim::client ──► keeper ──► PID 1
+//!            oci (Config + HostConfig → OCI Spec) ──► runtime::plan ──► shim::client ──► keeper ──► PID 1
 //! ```
 //!
 //! Readers (`list`, `inspect`) look at the snapshots and never wait for an actor. Nothing here knows HTTP, JSON or terminals.
@@ -18,12 +18,19 @@ mod containers;
 mod detach_keys;
 mod error;
 mod events;
+mod exec_registry;
 mod execs;
 mod filters;
 mod images;
+mod index;
+mod list;
+mod logs;
 mod names;
 mod networks;
+mod oci;
+mod open;
 mod signals;
+mod stats;
 mod stream;
 mod system;
 mod top;
@@ -37,11 +44,24 @@ pub use execs::*;
 pub use filters::Filters;
 pub use images::*;
 pub use networks::*;
+pub use stats::{LinkStats, Stats};
 pub use stream::{ByteFeed, ByteSink, ByteSource, ByteStream};
 pub use system::*;
 pub use volumes::*;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+use wharf_cgroup::{CgroupPath, Hierarchy};
+use wharf_net::Networks;
+use wharf_shim::client::Template;
+use wharf_spec::id::ContainerId;
+use wharf_state::Db;
+use wharf_store::Store;
+use wharf_volume::Volumes;
 
 /// The engine; clones share it.
 #[derive(Clone)]
@@ -52,6 +72,24 @@ pub struct Engine {
 /// What all parts of an engine share.
 struct Inner {
     config: Config,
+    db: Db,
+    index: index::Index,
+    bus: events::Bus,
+    execs: exec_registry::Execs,
+    store: Store,
+    networks: Networks,
+    volumes: Volumes,
+    hierarchy: Hierarchy,
+    abilities: oci::limits::Abilities,
+    template: Template,
+    /// Kernel release: major, minor.
+    kernel: (u32, u32),
+    /// A UUID, kept in the data root.
+    id: String,
+    closing: watch::Sender<bool>,
+    attach_number: AtomicU64,
+    /// Held as long as the engine lives: one engine per data root.
+    _lock: std::fs::File,
 }
 
 impl std::fmt::Debug for Engine {
@@ -63,7 +101,9 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Opens the data root and brings the recorded world and the real one together: the same code at every boot and after a crash.
     pub async fn open(config: Config) -> Result<Engine> {
-        Ok(Engine { inner: Arc::new(Inner { config }) })
+        let inner = Arc::new(open::open(config).await?);
+        container::reconcile::reconcile(&inner).await?;
+        Ok(Engine { inner })
     }
 
     /// What the daemon decided at start.
@@ -72,10 +112,106 @@ impl Engine {
     }
 
     /// Stops serving: followers and event streams end; containers run on. Call it last.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        self.inner.closing.send_replace(true);
+    }
 }
 
-/// The answer of everything whose body is still to come.
-pub(crate) fn pending<T>(what: &str) -> Result<T> {
-    Err(Error::NotImplemented(format!("{what} is not implemented")))
+/// Runs blocking work off the reactor. The work goes on to its end even when nobody waits any more.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::system("worker", error)),
+    }
+}
+
+impl Inner {
+    /// The folder with all containers' folders.
+    fn containers_folder(&self) -> PathBuf {
+        self.config.data_root.join("containers")
+    }
+
+    /// What a container keeps over restarts.
+    fn container_folder(&self, id: &ContainerId) -> PathBuf {
+        self.containers_folder().join(id.as_str())
+    }
+
+    /// What it has only while it runs.
+    fn run_folder(&self, id: &ContainerId) -> PathBuf {
+        self.config.exec_root.join(id.as_str())
+    }
+
+    /// Where its keeper records how it ended.
+    fn exit_file(&self, id: &ContainerId) -> PathBuf {
+        self.container_folder(id).join("exit")
+    }
+
+    /// Its log.
+    fn log_file(&self, id: &ContainerId) -> PathBuf {
+        self.container_folder(id).join(format!("{id}-json.log"))
+    }
+
+    /// The init for `--init`.
+    fn init_program(&self, _id: &ContainerId) -> PathBuf {
+        self.config.exec_root.join("docker-init")
+    }
+
+    /// Its control group below every hierarchy's mount point.
+    fn cgroup_path(&self, id: &ContainerId, parent: &str) -> Result<CgroupPath> {
+        let parent = if parent.is_empty() { &self.config.cgroup_parent } else { parent };
+        let path = if parent.ends_with(".slice") {
+            CgroupPath::from_systemd(&format!("{parent}:docker:{id}"))
+        } else {
+            CgroupPath::new(parent).and_then(|p| p.join(id.as_str()))
+        };
+        path.map_err(|e| Error::InvalidParameter(e.to_string()))
+    }
+
+    /// 32 random bits.
+    fn random(&self) -> u32 {
+        let mut bytes = [0; 4];
+        fill(&mut bytes);
+        u32::from_ne_bytes(bytes)
+    }
+
+    fn fresh_container_id(&self) -> ContainerId {
+        loop {
+            let id = ContainerId::generate(|bytes| fill(bytes));
+            if self.index.get(&id).is_none() {
+                return id;
+            }
+        }
+    }
+
+    /// A number that no attach of this daemon has had.
+    fn next_attach(&self) -> u64 {
+        self.attach_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Tells everybody what happened to a container, with its name, image and labels.
+    fn container_event(&self, id: &ContainerId, action: impl Into<String>, more: &[(&str, &str)]) {
+        if let Some(handle) = self.index.get(id) {
+            self.event_of(&handle.container(), action, more);
+        }
+    }
+
+    /// The same where the picture is at hand (the container may be gone).
+    fn event_of(&self, container: &container::snapshot::Container, action: impl Into<String>, more: &[(&str, &str)]) {
+        let mut attributes: BTreeMap<String, String> = container.config.labels.clone().unwrap_or_default();
+        attributes.insert("image".into(), container.image_name.clone());
+        attributes.insert("name".into(), container.name.clone());
+        attributes.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        self.bus.publish("container", action, container.id.as_str(), attributes);
+    }
+}
+
+/// Random bytes from the kernel.
+fn fill(bytes: &mut [u8]) {
+    let mut at = 0;
+    while at < bytes.len() {
+        // blocks only before the kernel's pool is first filled, and is then only interrupted by signals
+        if let Ok(n) = rustix::rand::getrandom(&mut bytes[at..], rustix::rand::GetRandomFlags::empty()) {
+            at += n;
+        }
+    }
 }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use wharf_api::network::EndpointSettings;
 use wharf_spec::id::{ContainerId, EndpointId, NetworkId};
 
-use crate::{Engine, Filters, Pruned, Result, pending};
+use crate::container::handle::Command;
+use crate::container::network::endpoint_request;
+use crate::{Engine, Error, Filters, Inner, Pruned, Result, blocking, list};
 
 /// A network as it is at one moment.
 #[derive(Debug, Clone)]
@@ -104,45 +106,203 @@ pub struct CreateNetwork {
     pub labels: BTreeMap<String, String>,
 }
 
+impl Inner {
+    fn network(&self, network: &wharf_net::Network) -> Network {
+        let pool = |p: &wharf_net::IpamConfig| Pool {
+            subnet: p.subnet.to_string(),
+            range: p.range.map(|r| r.to_string()).unwrap_or_default(),
+            gateway: p.gateway.map(|g| g.to_string()).unwrap_or_default(),
+            auxiliary: p.aux.iter().map(|(name, address)| (name.clone(), address.to_string())).collect(),
+        };
+        let on = |e: wharf_net::Endpoint| {
+            let name = self.index.get(&e.container).map_or(e.container_name, |h| h.container().name.clone());
+            let text = |subnet: Option<wharf_net::Subnet>| subnet.map(|s| s.to_string()).unwrap_or_default();
+            let place = NetworkContainer {
+                name,
+                endpoint: e.id,
+                mac: e.mac.map(|m| m.to_string()).unwrap_or_default(),
+                ipv4: text(e.ipv4),
+                ipv6: text(e.ipv6),
+            };
+            (e.container, place)
+        };
+        Network {
+            name: network.name.clone(),
+            id: network.id.clone(),
+            created: Timestamp::from_nanosecond(network.created.into()).unwrap_or_default(),
+            scope: "local".into(),
+            driver: network.driver.as_str().into(),
+            ipv4: network.ipv4,
+            ipv6: network.ipv6,
+            ipam_driver: network.ipam_driver.clone(),
+            ipam_options: network.ipam_options.clone(),
+            pools: network.pools.iter().map(pool).collect(),
+            internal: network.internal,
+            attachable: network.attachable,
+            ingress: network.ingress,
+            options: network.options.clone(),
+            labels: network.labels.clone(),
+            containers: self.networks.endpoints(network).into_iter().map(on).collect(),
+        }
+    }
+
+    fn network_event(&self, action: &str, id: &NetworkId, name: &str, driver: &str, container: Option<&ContainerId>) {
+        let mut attributes: BTreeMap<String, String> =
+            [("name".to_owned(), name.to_owned()), ("type".to_owned(), driver.to_owned())].into();
+        attributes.extend(container.map(|c| ("container".to_owned(), c.to_string())));
+        self.bus.publish("network", action, id.as_str(), attributes);
+    }
+}
+
+fn is_predefined(network: &wharf_net::Network) -> bool {
+    network.role == wharf_net::NetworkRole::Predefined
+}
+
 impl Engine {
     /// Lists networks.
     pub async fn network_list(&self, filters: Filters) -> Result<Vec<Network>> {
-        drop(filters);
-        pending("networks")
+        filters.only(&["dangling", "driver", "id", "label", "name", "scope", "type"])?;
+        let inner = &self.inner;
+        let dangling = filters.boolean("dangling")?;
+        for kind in filters.get("type") {
+            if !["builtin", "custom"].contains(&kind.as_str()) {
+                return Err(Error::InvalidParameter(format!("invalid filter: 'type'='{kind}'")));
+            }
+        }
+        let used = |network: &wharf_net::Network| !inner.networks.endpoints(network).is_empty();
+        let keep = |n: &wharf_net::Network| {
+            filters.matches("name", &n.name)
+                && filters.exact("driver", n.driver.as_str())
+                && filters.exact("scope", "local")
+                && filters.exact("type", if is_predefined(n) { "builtin" } else { "custom" })
+                && (filters.get("id").is_empty()
+                    || filters.get("id").iter().any(|w| n.id.as_str().starts_with(w.as_str())))
+                && filters.labels("label", |name| n.labels.get(name).map(String::as_str))
+                && dangling.is_none_or(|wanted| wanted == (!is_predefined(n) && !used(n)))
+        };
+        Ok(inner.networks.list().iter().filter(|n| keep(n)).map(|n| inner.network(n)).collect())
     }
 
     /// Everything about one, by name, ID or prefix.
     pub async fn network_inspect(&self, name: &str) -> Result<Network> {
-        pending(name)
+        Ok(self.inner.network(&*self.inner.networks.find(name)?))
     }
 
     /// Makes one; answers its ID and a warning (often empty).
     pub async fn network_create(&self, request: CreateNetwork) -> Result<(NetworkId, String)> {
-        drop(request);
-        pending("network create")
+        let pool =
+            |p: Pool| wharf_net::PoolRequest { subnet: p.subnet, range: p.range, gateway: p.gateway, aux: p.auxiliary };
+        let driver = if request.driver.is_empty() { "bridge".to_owned() } else { request.driver.clone() };
+        let name = request.name.clone();
+        let wish = wharf_net::NetworkRequest {
+            name: request.name,
+            driver: request.driver,
+            internal: request.internal,
+            attachable: request.attachable,
+            ingress: request.ingress,
+            ipv4: request.ipv4,
+            ipv6: request.ipv6,
+            ipam_driver: request.ipam_driver,
+            ipam_options: request.ipam_options,
+            pools: request.pools.into_iter().map(pool).collect(),
+            options: request.options,
+            labels: request.labels,
+        };
+        let inner = self.inner.clone();
+        let made = blocking(move || Ok(inner.networks.create(&wish)?)).await?;
+        self.inner.network_event("create", &made.id, &name, &driver, None);
+        Ok((made.id, made.warning))
     }
 
     /// Removes one that has no endpoints.
     pub async fn network_remove(&self, name: &str) -> Result<()> {
-        pending(name)
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        let gone = blocking(move || Ok(inner.networks.remove(&name)?)).await?;
+        self.inner.network_event("destroy", &gone.id, &gone.name, gone.driver.as_str(), None);
+        Ok(())
     }
 
     /// Adds an interface to a container, which may run.
     pub async fn network_connect(&self, network: &str, container: &str, endpoint: EndpointSettings) -> Result<()> {
-        drop(endpoint);
-        let _ = container;
-        pending(network)
+        let found = self.inner.networks.find(network)?;
+        let handle = self.inner.index.resolve(container)?;
+        let snapshot = handle.container();
+        if snapshot.network.networks.contains_key(&found.name) {
+            return Err(Error::Forbidden(format!(
+                "endpoint with name {} already exists in network {}",
+                snapshot.name, found.name
+            )));
+        }
+        let wish =
+            endpoint_request(&handle.id, &snapshot.name, &snapshot.config, found.name.clone(), endpoint.clone())?;
+        let (inner, id, live) = (self.inner.clone(), handle.id.clone(), handle.live());
+        blocking(move || {
+            match live {
+                Some(live) => {
+                    let netns = wharf_net::Netns::of_process(i32::try_from(live.pid).unwrap_or(0))?;
+                    inner.networks.connect(&id, &netns, &wish).map(drop)?;
+                }
+                None => inner.networks.reserve(&id, &wish)?,
+            }
+            Ok(())
+        })
+        .await?;
+        handle.ask(|reply| Command::Networks(found.name.clone(), Some(Box::new(endpoint)), reply)).await?;
+        self.inner.network_event("connect", &found.id, &found.name, found.driver.as_str(), Some(&handle.id));
+        Ok(())
     }
 
     /// Takes it away again.
     pub async fn network_disconnect(&self, network: &str, container: &str, force: bool) -> Result<()> {
-        let _ = (container, force);
-        pending(network)
+        let found = self.inner.networks.find(network)?;
+        let handle = match self.inner.index.resolve(container) {
+            Ok(handle) => handle,
+            Err(_) if force => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let snapshot = handle.container();
+        if !snapshot.network.networks.contains_key(&found.name) {
+            return Err(Error::Forbidden(format!(
+                "container {} is not connected to network {}",
+                handle.id, found.name
+            )));
+        }
+        if let Some(live) = handle.live() {
+            let (inner, id, name) = (self.inner.clone(), handle.id.clone(), found.name.clone());
+            blocking(move || {
+                let netns = wharf_net::Netns::of_process(i32::try_from(live.pid).unwrap_or(0))?;
+                Ok(inner.networks.disconnect(&id, &netns, &name)?)
+            })
+            .await?;
+        }
+        handle.ask(|reply| Command::Networks(found.name.clone(), None, reply)).await?;
+        self.inner.network_event("disconnect", &found.id, &found.name, found.driver.as_str(), Some(&handle.id));
+        Ok(())
     }
 
     /// Removes all that nobody uses.
     pub async fn network_prune(&self, filters: Filters) -> Result<Pruned> {
-        drop(filters);
-        pending("prune")
+        filters.only(&["label", "label!", "until"])?;
+        let until = list::until(&filters)?.map(|at| at.as_nanosecond());
+        let inner = self.inner.clone();
+        blocking(move || {
+            let mut pruned = Pruned::default();
+            for network in inner.networks.list() {
+                let label = |name: &str| network.labels.get(name).map(String::as_str);
+                let declared =
+                    inner.index.all().iter().any(|h| h.container().network.networks.contains_key(&network.name));
+                let wanted = !is_predefined(&network)
+                    && !declared
+                    && until.is_none_or(|u| i128::from(network.created) < u)
+                    && filters.labels("label", label)
+                    && (filters.get("label!").is_empty() || !filters.labels("label!", label));
+                if wanted && inner.networks.remove(network.id.as_str()).is_ok() {
+                    inner.network_event("destroy", &network.id, &network.name, network.driver.as_str(), None);
+                    pruned.deleted.push(network.name.clone());
+                }
+            }
+            Ok(pruned)
+        })
+        .await
     }
 }

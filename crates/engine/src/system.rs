@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::{DiskUsage, Engine, Filters, Result, pending};
+use crate::container::declare::{DEFAULT_RUNTIME, LOG_DRIVERS};
+use crate::container::state::Status;
+use crate::{DiskUsage, Engine, Filters, ListOptions, Result, blocking, stats};
 
 /// `GET /version`; API versions belong to the edge.
 #[derive(Debug, Clone)]
@@ -145,18 +147,174 @@ impl Engine {
 
     /// The engine and its machine.
     pub async fn info(&self) -> Result<Info> {
-        pending("info")
+        let inner = &self.inner;
+        let config = self.config();
+        let mut info = Info::default();
+        for handle in inner.index.all() {
+            info.containers += 1;
+            match handle.container().state.status {
+                Status::Running | Status::Restarting => info.running += 1,
+                Status::Paused => info.paused += 1,
+                _ => info.stopped += 1,
+            }
+        }
+        let uname = rustix::system::uname();
+        let unified = inner.hierarchy.kind() == wharf_cgroup::Kind::V2;
+        let can = inner.abilities;
+        let release = os_release();
+        let text = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let proxy =
+            |name: &str| std::env::var(name).or_else(|_| std::env::var(name.to_ascii_lowercase())).unwrap_or_default();
+        let mut security = vec!["name=seccomp,profile=builtin".to_owned()];
+        if unified {
+            security.push("name=cgroupns".into());
+        }
+        if config.no_new_privileges {
+            security.push("name=no-new-privileges".into());
+        }
+        let root = config.data_root.clone();
+        let backing = blocking(move || Ok(file_system(&root))).await?;
+        Ok(Info {
+            id: inner.id.clone(),
+            images: inner.store.catalog().images().len(),
+            driver: inner.store.driver().name().into(),
+            driver_status: driver_status(inner.store.driver(), backing),
+            logging_driver: config.log_driver.clone(),
+            cgroup_driver: "cgroupfs".into(),
+            cgroup_version: if unified { "2" } else { "1" }.into(),
+            log_plugins: text(&LOG_DRIVERS[..1]),
+            network_plugins: text(&["bridge", "host", "null"]),
+            volume_plugins: text(&["local"]),
+            memory_limit: can.memory,
+            swap_limit: can.swap,
+            cpu_cfs_period: can.cpu_quota,
+            cpu_cfs_quota: can.cpu_quota,
+            cpu_shares: can.cpu_shares,
+            cpuset: can.cpuset,
+            pids_limit: can.pids,
+            oom_kill_disable: can.oom_kill_disable,
+            ipv4_forwarding: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|t| t.trim() == "1"),
+            debug: config.debug,
+            file_descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+            event_listeners: inner.bus.listeners(),
+            system_time: Timestamp::now(),
+            kernel: uname.release().to_string_lossy().into_owned(),
+            operating_system: release.get("PRETTY_NAME").cloned().unwrap_or_else(|| "Linux".into()),
+            os_version: release.get("VERSION_ID").cloned().unwrap_or_default(),
+            os_type: "linux".into(),
+            architecture: uname.machine().to_string_lossy().into_owned(),
+            cpus: can.cpus,
+            memory_total: stats::memory_total(),
+            data_root: config.data_root.to_string_lossy().into_owned(),
+            http_proxy: proxy("HTTP_PROXY"),
+            https_proxy: proxy("HTTPS_PROXY"),
+            no_proxy: proxy("NO_PROXY"),
+            name: host_name(),
+            labels: config.labels.clone(),
+            experimental: config.experimental,
+            version: config.version.clone(),
+            runtimes: [(DEFAULT_RUNTIME.to_owned(), "wharf-oci".to_owned())].into(),
+            default_runtime: DEFAULT_RUNTIME.into(),
+            security_options: security,
+            insecure_registries: config.insecure_registries.clone(),
+            registry_mirrors: config.registry_mirrors.clone(),
+            cdi_spec_dirs: text(&["/etc/cdi", "/var/run/cdi"]),
+            init_binary: "docker-init".into(),
+            firewall_driver: "nftables".into(),
+            warnings: warnings(&can),
+            ..info
+        })
     }
 
     /// What takes how much of the disk.
     pub async fn disk_usage(&self, types: DiskUsageTypes) -> Result<DiskUsage> {
-        let _ = types;
-        pending("df")
+        let mut usage = DiskUsage::default();
+        if types.images {
+            let images = self.image_list(true, Filters::default()).await?;
+            let inner = self.inner.clone();
+            (usage.layers, usage.images) = blocking(move || {
+                let catalog = inner.store.catalog();
+                let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                let shared = |id: &wharf_spec::id::ImageId| {
+                    catalog.get(id).map_or(0, |image| signed(inner.store.shared_size(image)))
+                };
+                let rows = images.into_iter().map(|image| (image.clone(), shared(&image.id))).collect();
+                Ok((signed(inner.store.usage().layers), rows))
+            })
+            .await?;
+        }
+        if types.containers {
+            usage.containers =
+                self.container_list(ListOptions { all: true, size: true, ..ListOptions::default() }).await?;
+        }
+        if types.volumes {
+            usage.volumes = self.volumes_with_usage().await?;
+        }
+        Ok(usage)
     }
 
     /// What happened and happens; the channel closes at `until` or when the engine closes.
     pub async fn events(&self, options: EventsOptions) -> Result<mpsc::Receiver<Event>> {
-        drop(options);
-        pending("events")
+        self.inner.bus.listen(options)
     }
+}
+
+/// The machine's name.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// What the kernel cannot limit, as `info` says it.
+fn warnings(can: &crate::oci::limits::Abilities) -> Vec<String> {
+    let all = [
+        (can.memory, "WARNING: No memory limit support"),
+        (can.swap, "WARNING: No swap limit support"),
+        (can.cpu_quota, "WARNING: No cpu cfs quota support"),
+        (can.cpu_shares, "WARNING: No cpu shares support"),
+        (can.cpuset, "WARNING: No cpuset support"),
+    ];
+    all.into_iter().filter(|(able, _)| !able).map(|(_, text)| text.to_owned()).collect()
+}
+
+fn driver_status(driver: wharf_store::Driver, backing: String) -> Vec<(String, String)> {
+    let rows: &[(&str, &str)] = match driver {
+        wharf_store::Driver::Overlay2 => &[
+            ("Supports d_type", "true"),
+            ("Using metacopy", "false"),
+            ("Native Overlay Diff", "true"),
+            ("userxattr", "false"),
+        ],
+        _ => &[],
+    };
+    let first = ("Backing Filesystem".to_owned(), backing);
+    std::iter::once(first).chain(rows.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).collect()
+}
+
+/// Name of the file system below a path, as Docker names it.
+fn file_system(path: &std::path::Path) -> String {
+    let Ok(stat) = rustix::fs::statfs(path) else { return "<unknown>".into() };
+    let name = match stat.f_type as u32 {
+        0xef53 => "extfs",
+        0x5846_5342 => "xfs",
+        0x9123_683e => "btrfs",
+        0x0102_1994 => "tmpfs",
+        0x794c_7630 => "overlayfs",
+        0x2fc1_2fc1 => "zfs",
+        0x6969 => "nfs",
+        0xf2f5_2010 => "f2fs",
+        _ => "<unknown>",
+    };
+    name.into()
+}
+
+/// `/etc/os-release`, unquoted.
+fn os_release() -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string("/etc/os-release")
+        .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
+        .unwrap_or_default();
+    let line = |line: &str| {
+        line.split_once('=').map(|(k, v)| (k.trim().to_owned(), v.trim().trim_matches(['"', '\'']).to_owned()))
+    };
+    text.lines().filter_map(line).collect()
 }

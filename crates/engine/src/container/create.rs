@@ -1,0 +1,233 @@
+//! `create`: rows and folders, no process.
+//!
+//! ```text
+//!   check → image → merge → name ─► [row "creating", when volumes are made] ─► snapshot ─► volumes ─► folder ─► rows ─► task
+//!            (undo, last first: ◄─ row ◄─ snapshot ◄─ anonymous volumes ◄─ folder ◄─ name)
+//! ```
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use wharf_spec::id::{ContainerId, ImageId};
+use wharf_sys::failpoint;
+
+use super::mounts::{self, Wanted};
+use super::record::{self, Declared, Lived};
+use super::snapshot::{MountKind, MountPoint};
+use super::{actor, declare, merge};
+use crate::{CreateContainer, Created, Error, Inner, Result, blocking};
+
+pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Result<Created> {
+    let CreateContainer { name, platform, mut config, mut host_config, networking } = request;
+    declare::check(&config, &host_config)?;
+    let image = inner.store.resolve(&config.image)?;
+    let document = image.config()?;
+    check_platform(&document.platform(), platform.as_deref(), &config.image)?;
+    merge::merge(&mut config, &document.config.clone().unwrap_or_default());
+    declare::check(&config, &host_config)?;
+    let (path, args) = merge::command(&config).ok_or_else(|| Error::InvalidParameter("no command specified".into()))?;
+    let unified = inner.hierarchy.kind() == wharf_cgroup::Kind::V2;
+    let mut warnings = declare::complete(&mut host_config, &inner.config, &inner.abilities, unified)?;
+    let joined = |mode: &str| match mode.strip_prefix("container:") {
+        Some(other) => inner.index.resolve(other).map(|h| Some(format!("container:{}", h.id))),
+        None => Ok(None),
+    };
+    if let Some(mode) = joined(&host_config.ipc_mode)? {
+        host_config.ipc_mode = mode;
+    }
+    if let Some(mode) = joined(&host_config.pid_mode)? {
+        host_config.pid_mode = mode;
+    }
+    if let Ok(Some(mode)) = joined(&host_config.network_mode) {
+        host_config.network_mode = mode;
+    }
+    let wanted = mounts::parse(&config, &host_config, volumes_from(inner, &host_config)?)?;
+    if image.platform_differs() {
+        warnings.push(platform_warning(&document.platform()));
+    }
+
+    let id = inner.fresh_container_id();
+    if config.hostname.is_empty() {
+        let of_host = host_config.network_mode == "host" || host_config.uts_mode == "host";
+        config.hostname = if of_host { crate::system::host_name() } else { id.short().to_owned() };
+    }
+    let name = inner.index.reserve(name.as_deref(), &id, || inner.random())?;
+    let declared = Declared {
+        name,
+        created: Timestamp::now(),
+        path,
+        args,
+        image_name: config.image.clone(),
+        config: Arc::new(config),
+        host_config: Arc::new(host_config),
+        networking: Arc::new(networking),
+        image: image.id,
+        platform: "linux".into(),
+        driver: inner.store.driver().name().into(),
+        graph: BTreeMap::new(),
+        mounts: Arc::default(),
+    };
+    // a task of its own: a client that goes away in the middle leaves a whole container or none
+    let inner = inner.clone();
+    let id_of_task = id.clone();
+    tokio::spawn(async move { make(&inner, &id_of_task, declared, wanted).await })
+        .await
+        .unwrap_or_else(|e| Err(Error::system("create", e)))?;
+    Ok(Created { id, warnings })
+}
+
+/// Makes it; undoes all of it when something fails.
+async fn make(inner: &Arc<Inner>, id: &ContainerId, mut declared: Declared, mut wanted: Vec<Wanted>) -> Result<()> {
+    let name = declared.name.clone();
+    let made = async {
+        failpoint::hit("engine.create.after_name").map_err(injected)?;
+        if wanted.iter().any(|w| w.anonymous) {
+            for one in wanted.iter_mut().filter(|w| w.anonymous && w.point.kind == MountKind::Volume) {
+                one.point.name = inner.fresh_container_id().to_string();
+            }
+            declared.mounts = Arc::new(points(inner, &wanted));
+            let lived = Lived { removing: true, removing_volumes: true, ..Lived::default() };
+            record::save(&inner.db, id, &declared, &lived).await?;
+            failpoint::hit("engine.create.after_intent").map_err(injected)?;
+        }
+        let (world, image, of_task) = (inner.clone(), declared.image, id.clone());
+        let (points, graph) = blocking(move || folders(&world, &of_task, image, wanted)).await?;
+        declared.mounts = Arc::new(points);
+        declared.graph = graph;
+        record::save(&inner.db, id, &declared, &Lived::default()).await?;
+        failpoint::hit("engine.create.after_rows").map_err(injected)
+    }
+    .await;
+    if let Err(error) = made {
+        super::remove::clean(inner, id, &declared.mounts, true).await;
+        if let Err(e) = record::delete(&inner.db, id).await {
+            tracing::error!(container = id.short(), error = %e, "row of a container that could not be made stays until the next start");
+        }
+        inner.index.release(&name, id);
+        return Err(error);
+    }
+    actor::adopt(inner, id.clone(), declared, Lived::default(), None);
+    inner.container_event(id, "create", &[]);
+    Ok(())
+}
+
+fn injected(errno: wharf_sys::Errno) -> Error {
+    Error::system("fail point", errno)
+}
+
+/// The snapshot, the volumes and the container's folder.
+fn folders(
+    inner: &Inner,
+    id: &ContainerId,
+    image: ImageId,
+    wanted: Vec<Wanted>,
+) -> Result<(Vec<MountPoint>, BTreeMap<String, String>)> {
+    inner.store.snapshot_create(id, Some(&image))?;
+    failpoint::hit("engine.create.after_snapshot").map_err(injected)?;
+    let mut root = None;
+    for one in wanted.iter().filter(|w| w.point.kind == MountKind::Volume) {
+        volume(inner, id, one, &mut root)?;
+    }
+    drop(root);
+    failpoint::hit("engine.create.after_volumes").map_err(injected)?;
+    let folder = inner.container_folder(id);
+    std::fs::create_dir(&folder).map_err(|e| Error::system(format!("mkdir `{}`", folder.display()), e))?;
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o710);
+    std::fs::set_permissions(&folder, private)
+        .map_err(|e| Error::system(format!("chmod `{}`", folder.display()), e))?;
+    failpoint::hit("engine.create.after_folder").map_err(injected)?;
+    let graph = inner.store.snapshot_data(id)?.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    Ok((points(inner, &wanted), graph))
+}
+
+/// Makes a volume that is not there yet and fills it from the image. `root` is opened once for all.
+fn volume(inner: &Inner, id: &ContainerId, one: &Wanted, root: &mut Option<OwnedFd>) -> Result<()> {
+    let Wanted { point, copy, anonymous, labels, options, .. } = one;
+    let mut labels = labels.clone();
+    if *anonymous {
+        labels.get_or_insert_default().insert(wharf_volume::ANONYMOUS_LABEL.into(), String::new());
+    }
+    let exists = inner.volumes.get(&point.name).is_ok();
+    inner.volumes.create(wharf_volume::Request {
+        name: point.name.clone(),
+        driver: point.driver.clone(),
+        labels,
+        options: options.clone(),
+        now: i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0),
+    })?;
+    inner.volumes.acquire(&point.name, id.as_str());
+    if !exists {
+        inner.bus.publish("volume", "create", &point.name, [("driver".to_owned(), point.driver.clone())].into());
+    }
+    if *copy {
+        if root.is_none() {
+            *root = Some(inner.store.snapshot_open(id)?);
+        }
+        if let Some(root) = root {
+            inner.volumes.copy_up(&point.name, root.as_fd(), Path::new(&point.destination))?;
+        }
+    }
+    Ok(())
+}
+
+/// The mount points with their sources on the host.
+fn points(inner: &Inner, wanted: &[Wanted]) -> Vec<MountPoint> {
+    let source = |one: &Wanted| match one.point.kind {
+        MountKind::Volume => {
+            let data = inner.volumes.data(&one.point.name);
+            let data = if one.subpath.is_empty() { data } else { data.join(&one.subpath) };
+            data.to_string_lossy().into_owned()
+        }
+        _ => one.point.source.clone(),
+    };
+    wanted.iter().map(|one| MountPoint { source: source(one), ..one.point.clone() }).collect()
+}
+
+/// Mounts of the containers that `--volumes-from` names, with whether they become read-only.
+fn volumes_from(inner: &Inner, host: &wharf_api::container::HostConfig) -> Result<Vec<(MountPoint, bool)>> {
+    let mut all = Vec::new();
+    for text in host.volumes_from.iter().flatten() {
+        let (name, mode) = text.split_once(':').unwrap_or((text, "rw"));
+        let read_only = match mode {
+            "ro" => true,
+            "rw" | "z" | "Z" | "" => false,
+            _ => return Err(Error::InvalidParameter(format!("invalid mode: {mode}"))),
+        };
+        let other = inner.index.resolve(name)?.container();
+        all.extend(other.mounts.iter().map(|point| (point.clone(), read_only)));
+    }
+    Ok(all)
+}
+
+fn check_platform(image: &wharf_spec::platform::Platform, wanted: Option<&str>, name: &str) -> Result<()> {
+    let Some(wanted) = wanted.filter(|w| !w.is_empty()) else { return Ok(()) };
+    let wanted: wharf_spec::platform::Platform = wanted.parse().map_err(|e| Error::InvalidParameter(format!("{e}")))?;
+    if image.satisfies(&wanted) {
+        return Ok(());
+    }
+    Err(Error::NotFound(format!(
+        "image with reference {name} was found but does not provide the specified platform ({wanted})"
+    )))
+}
+
+fn platform_warning(platform: &wharf_spec::platform::Platform) -> String {
+    format!(
+        "The requested image's platform ({platform}) does not match the detected host platform ({}) and no specific platform was requested",
+        wharf_spec::platform::Platform::host()
+    )
+}
+
+/// Does an image want another machine?
+trait PlatformDiffers {
+    fn platform_differs(&self) -> bool;
+}
+
+impl PlatformDiffers for wharf_store::Image {
+    fn platform_differs(&self) -> bool {
+        let host = wharf_spec::platform::Platform::host();
+        self.config().is_ok_and(|c| !c.architecture.is_empty() && c.architecture != host.architecture)
+    }
+}

@@ -1,0 +1,107 @@
+//! Where a container's output goes: the declared log options, parsed for its keeper.
+
+use std::path::PathBuf;
+
+use wharf_api::container::{Config, LogConfig as Declared};
+use wharf_logs::{LogConfig, Rotation};
+use wharf_spec::id::ContainerId;
+
+use crate::{Error, Result};
+
+/// The keeper's log configuration.
+pub(crate) fn config(
+    declared: &Declared,
+    path: PathBuf,
+    id: &ContainerId,
+    name: &str,
+    config: &Config,
+) -> Result<LogConfig> {
+    if declared.kind == "none" {
+        return Ok(LogConfig::None);
+    }
+    let option = |key: &str| declared.config.as_ref().and_then(|c| c.get(key)).map(String::as_str).unwrap_or_default();
+    let max_size = match option("max-size") {
+        "" | "-1" => None,
+        text => Some(size(text).ok_or_else(|| Error::InvalidParameter(format!("invalid value for max-size: {text}")))?),
+    };
+    let max_file = match option("max-file") {
+        "" => 1,
+        text => match text.parse::<u32>() {
+            Ok(n) if n >= 1 => n,
+            _ => return Err(Error::InvalidParameter("max-file cannot be less than 1".into())),
+        },
+    };
+    if max_file > 1 && max_size.is_none() {
+        return Err(Error::InvalidParameter("max-file cannot be used with no max-size".into()));
+    }
+    let compress = match option("compress") {
+        "" | "false" | "0" => false,
+        "true" | "1" => true,
+        text => return Err(Error::InvalidParameter(format!("invalid value for compress: {text}"))),
+    };
+    let mut attrs = Vec::new();
+    for key in option("labels").split(',').filter(|k| !k.is_empty()) {
+        if let Some(value) = config.labels.as_ref().and_then(|l| l.get(key)) {
+            attrs.push((key.to_owned(), value.clone()));
+        }
+    }
+    for key in option("env").split(',').filter(|k| !k.is_empty()) {
+        let value =
+            config.env.iter().flatten().find_map(|e| e.split_once('=').filter(|(k, _)| *k == key).map(|(_, v)| v));
+        if let Some(value) = value {
+            attrs.push((key.to_owned(), value.to_owned()));
+        }
+    }
+    match option("tag") {
+        "" => {}
+        tag => attrs.push(("tag".into(), expand(tag, id, name, config))),
+    }
+    Ok(LogConfig::JsonFile { path, rotation: Rotation { max_size, max_file, compress }, attrs })
+}
+
+/// The fields of Docker's log tags.
+fn expand(tag: &str, id: &ContainerId, name: &str, config: &Config) -> String {
+    let fields = [
+        ("{{.ID}}", id.short()),
+        ("{{.FullID}}", id.as_str()),
+        ("{{.Name}}", name),
+        ("{{.ImageName}}", &config.image),
+        ("{{.DaemonName}}", "docker"),
+    ];
+    fields.iter().fold(tag.to_owned(), |text, (field, value)| text.replace(field, value))
+}
+
+/// `10m`, `1g`, `500k`, `1.5mb`, plain bytes: powers of 1024.
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let text = text.strip_suffix("ib").or_else(|| text.strip_suffix('b')).unwrap_or(&text);
+    let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit = match unit.trim() {
+        "" => 1.0,
+        "k" => 1024.0,
+        "m" => 1024.0 * 1024.0,
+        "g" => 1024.0 * 1024.0 * 1024.0,
+        "t" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return None,
+    };
+    let bytes = number.parse::<f64>().ok()? * unit;
+    (bytes >= 1.0 && bytes < 1e18).then_some(bytes as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let check = |text: &str, expect: Option<u64>| assert_eq!(size(text), expect, "{text}");
+        check("10m", Some(10 << 20));
+        check("1.5k", Some(1536));
+        check("2GB", Some(2 << 30));
+        check("100", Some(100));
+        for bad in ["", "x", "-1", "1x", "0", "1..2"] {
+            check(bad, None);
+        }
+    }
+}

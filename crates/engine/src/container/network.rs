@@ -1,0 +1,260 @@
+//! A container's declaration about networks, as the network world understands it, and what it got, as readers see it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use wharf_api::container::{Config, EndpointSettings, HostConfig};
+use wharf_net::{Attach, EndpointRequest, PortRequest, Protocol, Sandbox};
+use wharf_spec::id::{ContainerId, SandboxId};
+
+use super::record::Declared;
+use super::snapshot::{Endpoint, NetworkSettings, PortBinding};
+use crate::{Error, Inner, Result};
+
+/// Where the container's network comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The host's.
+    Host,
+    /// That of another container.
+    Container(String),
+    /// A namespace of its own, on these networks (`none` among them).
+    Own(String),
+}
+
+pub(crate) fn mode(host: &HostConfig) -> Mode {
+    match host.network_mode.as_str() {
+        "host" => Mode::Host,
+        "" | "default" => Mode::Own("bridge".into()),
+        other => match other.strip_prefix("container:") {
+            Some(id) => Mode::Container(id.into()),
+            None => Mode::Own(other.into()),
+        },
+    }
+}
+
+/// What the container wants at its start.
+pub(crate) fn wish(id: &ContainerId, declared: &Declared) -> Result<Attach> {
+    let host = &declared.host_config;
+    let mut attach = Attach { name: declared.name.clone(), ..Attach::default() };
+    let names: Vec<String> = match mode(host) {
+        Mode::Host => vec!["host".into()],
+        Mode::Container(_) => return Ok(attach),
+        Mode::Own(main) => {
+            let others = declared.networking.endpoints_config.iter().flatten().map(|(name, _)| name.clone());
+            let others: Vec<_> = others.filter(|n| *n != main && n != "default").collect();
+            std::iter::once(main).chain(others).collect()
+        }
+    };
+    for name in names {
+        attach.endpoints.push(endpoint(id, declared, name)?);
+    }
+    if host.network_mode != "host" && host.network_mode != "none" {
+        attach.exposed = exposed(declared)?;
+        attach.ports = ports(declared, &attach.exposed)?;
+    }
+    Ok(attach)
+}
+
+fn endpoint(id: &ContainerId, declared: &Declared, network: String) -> Result<EndpointRequest> {
+    let settings = declared.networking.endpoints_config.as_ref();
+    let settings =
+        settings.and_then(|all| all.get(&network).or_else(|| all.get("default").filter(|_| network == "bridge")));
+    let settings = settings.cloned().flatten().unwrap_or_default();
+    endpoint_request(id, &declared.name, &declared.config, network, settings)
+}
+
+/// A place on a network with the user's settings for it.
+pub(crate) fn endpoint_request(
+    id: &ContainerId,
+    name: &str,
+    config: &Config,
+    network: String,
+    settings: EndpointSettings,
+) -> Result<EndpointRequest> {
+    let ipam = settings.ipam_config.unwrap_or_default();
+    let address = |text: &str| match text {
+        "" => Ok(None),
+        text => {
+            text.parse::<IpAddr>().map(Some).map_err(|_| Error::InvalidParameter(format!("invalid IP address: {text}")))
+        }
+    };
+    let mac = if settings.mac_address.is_empty() { &config.mac_address } else { &settings.mac_address };
+    let mac = match mac.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|e| Error::InvalidParameter(format!("{e}")))?),
+    };
+    let user_defined = !matches!(network.as_str(), "bridge" | "host" | "none");
+    let mut dns_names = Vec::new();
+    if user_defined {
+        dns_names.push(name.to_owned());
+        dns_names.extend(settings.aliases.unwrap_or_default());
+        dns_names.push(id.short().to_owned());
+        dns_names.push(config.hostname.clone());
+        let mut seen = std::collections::HashSet::new();
+        dns_names.retain(|name| !name.is_empty() && seen.insert(name.clone()));
+    }
+    Ok(EndpointRequest {
+        network,
+        ipv4: match address(&ipam.ipv4_address)? {
+            Some(IpAddr::V4(v4)) => Some(v4),
+            None => None,
+            Some(IpAddr::V6(_)) => {
+                return Err(Error::InvalidParameter(format!("invalid IPv4 address: {}", ipam.ipv4_address)));
+            }
+        },
+        ipv6: match address(&ipam.ipv6_address)? {
+            Some(IpAddr::V6(v6)) => Some(v6),
+            None => None,
+            Some(IpAddr::V4(_)) => {
+                return Err(Error::InvalidParameter(format!("invalid IPv6 address: {}", ipam.ipv6_address)));
+            }
+        },
+        mac,
+        dns_names,
+        options: settings.driver_opts.unwrap_or_default(),
+        gw_priority: settings.gw_priority,
+    })
+}
+
+/// `80/tcp`, `80`, `7000-8000/udp`
+fn port_range(text: &str) -> Result<(RangeInclusive<u16>, Protocol)> {
+    let invalid = || Error::InvalidParameter(format!("invalid port: {text}"));
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol.to_ascii_lowercase().as_str() {
+        "tcp" | "" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        _ => return Err(invalid()),
+    };
+    let (low, high) = ports.split_once('-').unwrap_or((ports, ports));
+    let (low, high): (u16, u16) = (low.parse().map_err(|_| invalid())?, high.parse().map_err(|_| invalid())?);
+    if low > high {
+        return Err(invalid());
+    }
+    Ok((low..=high, protocol))
+}
+
+fn exposed(declared: &Declared) -> Result<Vec<(u16, Protocol)>> {
+    let mut list = Vec::new();
+    for key in declared.config.exposed_ports.iter().flatten().map(|(key, _)| key) {
+        let (range, protocol) = port_range(key)?;
+        list.extend(range.map(|port| (port, protocol)));
+    }
+    Ok(list)
+}
+
+fn ports(declared: &Declared, exposed: &[(u16, Protocol)]) -> Result<Vec<PortRequest>> {
+    let mut list = Vec::new();
+    for (key, bindings) in declared.host_config.port_bindings.iter().flatten() {
+        let (range, protocol) = port_range(key)?;
+        for binding in bindings.iter().flatten() {
+            let host_ip = match binding.host_ip.as_str() {
+                "" => None,
+                text => Some(text.parse().map_err(|_| Error::InvalidParameter(format!("invalid IP address: {text}")))?),
+            };
+            let host_port = match binding.host_port.as_str() {
+                "" | "0" => None,
+                text => Some(port_range(text)?.0),
+            };
+            for port in range.clone() {
+                list.push(PortRequest { container_port: port, protocol, host_ip, host_port: host_port.clone() });
+            }
+        }
+    }
+    if declared.host_config.publish_all_ports {
+        for &(container_port, protocol) in exposed {
+            if !list.iter().any(|p: &PortRequest| p.container_port == container_port && p.protocol == protocol) {
+                list.push(PortRequest { container_port, protocol, host_ip: None, host_port: None });
+            }
+        }
+    }
+    Ok(list)
+}
+
+/// What readers see: the declared networks, with addresses where the container runs.
+pub(crate) fn settings(inner: &Inner, id: &ContainerId, declared: &Declared, running: bool) -> NetworkSettings {
+    let mut settings = NetworkSettings::default();
+    let declared_for = |name: &str| {
+        let all = declared.networking.endpoints_config.as_ref();
+        all.and_then(|all| all.get(name)).cloned().flatten()
+    };
+    let sandbox = inner.networks.sandbox(id).unwrap_or_default();
+    let main = match mode(&declared.host_config) {
+        Mode::Host => Some("host".to_owned()),
+        Mode::Own(name) => Some(name),
+        Mode::Container(_) => None,
+    };
+    let names = main.into_iter().chain(declared.networking.endpoints_config.iter().flatten().map(|(n, _)| n.clone()));
+    for name in names.filter(|n| n != "default") {
+        let own = declared_for(&name);
+        let aliases = own.as_ref().and_then(|e| e.aliases.clone()).unwrap_or_default();
+        let network = inner.networks.find(&name).ok().map(|n| n.id.clone());
+        // shown under the network's name also where it was declared by its identifier
+        let shown = inner.networks.find(&name).map_or(name, |n| n.name.clone());
+        settings
+            .networks
+            .insert(shown, Endpoint { network, aliases, declared: own.map(Arc::new), ..Endpoint::default() });
+    }
+    if !running {
+        return settings;
+    }
+    for endpoint in &sandbox.endpoints {
+        let place = settings.networks.entry(endpoint.network_name.clone()).or_default();
+        place.network = Some(endpoint.network.clone());
+        place.endpoint = Some(endpoint.id.clone());
+        place.mac = endpoint.mac.map(|m| m.to_string()).unwrap_or_default();
+        if let Some(v4) = endpoint.ipv4 {
+            (place.ip, place.ip_prefix) = (v4.address.to_string(), v4.prefix);
+        }
+        if let Some(v6) = endpoint.ipv6 {
+            (place.ip6, place.ip6_prefix) = (v6.address.to_string(), v6.prefix);
+        }
+        place.gateway = endpoint.gateway.map(|g| g.to_string()).unwrap_or_default();
+        place.gateway6 = endpoint.gateway6.map(|g| g.to_string()).unwrap_or_default();
+        place.dns_names.clone_from(&endpoint.dns_names);
+    }
+    settings.ports = published(declared, &sandbox);
+    if !matches!(mode(&declared.host_config), Mode::Container(_)) {
+        // one sandbox per container: its identifier needs no row of its own
+        settings.sandbox = id.as_str().parse::<SandboxId>().ok();
+    }
+    settings
+}
+
+fn published(declared: &Declared, sandbox: &Sandbox) -> BTreeMap<String, Vec<PortBinding>> {
+    let mut ports: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
+    if matches!(declared.host_config.network_mode.as_str(), "host" | "none") {
+        return ports;
+    }
+    for (port, protocol) in exposed(declared).unwrap_or_default() {
+        ports.entry(format!("{port}/{}", protocol.as_str())).or_default();
+    }
+    for p in &sandbox.ports {
+        let list = ports.entry(format!("{}/{}", p.container_port, p.protocol.as_str())).or_default();
+        list.push(PortBinding { host_ip: p.host_ip.to_string(), host_port: p.host_port.to_string() });
+    }
+    ports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_net_11_forms_of_ports() {
+        let check = |text: &str, expect: Option<(u16, u16, Protocol)>| {
+            let got = port_range(text).ok().map(|(r, p)| (*r.start(), *r.end(), p));
+            assert_eq!(got, expect, "{text}");
+        };
+        check("80", Some((80, 80, Protocol::Tcp)));
+        check("80/tcp", Some((80, 80, Protocol::Tcp)));
+        check("53/UDP", Some((53, 53, Protocol::Udp)));
+        check("7000-7002/sctp", Some((7000, 7002, Protocol::Sctp)));
+        for bad in ["", "x", "80/xyz", "9-8", "65536", "-1", "80-/tcp"] {
+            check(bad, None);
+        }
+    }
+}

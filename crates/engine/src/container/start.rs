@@ -1,0 +1,470 @@
+//! `start`: from rows to a running process, as steps that are undone in reverse order when one fails.
+//!
+//! ```text
+//!   ┌ namespace ─ endpoint ─ hosts file ┐
+//!   │                                   ├─► document ─► plan ─► launch (template forks the keeper) ─► running
+//!   └ volumes ─ /etc files ─ cgroup ────┘
+//!                                     undo:  run folder ◄─ cgroup ◄─ endpoint
+//! ```
+//!
+//! The two branches run side by side. Nothing is mounted on the host: the plan mounts inside the container's own namespace.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use wharf_api::container::{Config, HostConfig};
+use wharf_cgroup::{Cgroup, CgroupPath};
+use wharf_net::Netns;
+use wharf_runtime::{CgroupView, Overlay, PlanOptions, Root, V1Controller};
+use wharf_shim::client::{Error as ShimError, Events, LaunchRequest, encode_plan};
+use wharf_shim::protocol::{Attach, Failure, FdRole};
+use wharf_spec::id::ContainerId;
+use wharf_spec::runtime::Spec;
+use wharf_store::Rootfs;
+use wharf_sys::failpoint;
+
+use super::handle::Live;
+use super::network::{self, Mode};
+use super::record::Declared;
+use super::snapshot::{Container, Files, MountKind};
+use super::{etc, log, rootfs};
+use crate::oci::{self, Ground, Join};
+use crate::{Error, Inner, Result, blocking};
+
+/// What `runc` says before its reason; clients look for parts of it.
+const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init";
+
+/// A container that runs.
+pub(crate) struct Started {
+    pub(crate) live: Arc<Live>,
+    pub(crate) events: Events,
+    pub(crate) at: Timestamp,
+}
+
+/// What has to be taken back when a later step fails.
+pub(crate) struct Undo {
+    inner: Arc<Inner>,
+    id: ContainerId,
+    cgroup: Option<Arc<Cgroup>>,
+}
+
+impl Undo {
+    /// Takes everything back; what does not work is logged and left for the next start of the daemon.
+    pub(crate) async fn run(self) {
+        let Undo { inner, id, cgroup } = self;
+        blocking(move || {
+            let folder = inner.run_folder(&id);
+            report(&id, "remove run folder", remove_folder(&folder));
+            if let Some(cgroup) = cgroup {
+                report(&id, "remove cgroup", cgroup.remove().map_err(|e| e.to_string()));
+            }
+            report(&id, "detach network", inner.networks.detach(&id).map_err(|e| e.to_string()));
+            Ok(())
+        })
+        .await
+        .unwrap_or_default();
+    }
+}
+
+fn report(id: &ContainerId, what: &str, result: Result<(), String>) {
+    if let Err(error) = result {
+        tracing::error!(container = id.short(), %error, "{what}");
+    }
+}
+
+fn remove_folder(folder: &Path) -> Result<(), String> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.to_string()),
+        _ => Ok(()),
+    }
+}
+
+/// The teardown after a run: the same as undoing its start.
+pub(crate) fn teardown(inner: &Arc<Inner>, id: &ContainerId, cgroup: Option<Arc<Cgroup>>) -> Undo {
+    Undo { inner: inner.clone(), id: id.clone(), cgroup }
+}
+
+/// Starts a container. After an error nothing is left of the try.
+pub(crate) async fn start(
+    inner: &Arc<Inner>,
+    id: &ContainerId,
+    declared: &Declared,
+    attach: Vec<(Attach, OwnedFd)>,
+) -> Result<Started> {
+    let mut undo = teardown(inner, id, None);
+    match steps(inner, id, declared, attach, &mut undo).await {
+        Ok(started) => Ok(started),
+        Err(error) => {
+            undo.run().await;
+            Err(error)
+        }
+    }
+}
+
+async fn steps(
+    inner: &Arc<Inner>,
+    id: &ContainerId,
+    declared: &Declared,
+    attach: Vec<(Attach, OwnedFd)>,
+    undo: &mut Undo,
+) -> Result<Started> {
+    let others = Others::find(inner, declared)?;
+    let (network, prepared) = tokio::join!(
+        blocking({
+            let (inner, id, declared) = (inner.clone(), id.clone(), declared.clone());
+            move || connect(&inner, &id, &declared)
+        }),
+        blocking({
+            let (inner, id, declared, join) = (inner.clone(), id.clone(), declared.clone(), others.join.clone());
+            move || prepare(&inner, &id, &declared, join)
+        }),
+    );
+    let prepared = match prepared {
+        Ok(prepared) => {
+            undo.cgroup = Some(prepared.cgroup.clone());
+            prepared
+        }
+        // the other branch has ended, too: its part is undone by the caller
+        Err(error) => return Err(error),
+    };
+    let netns = network?.or(others.netns);
+    failpoint::hit("engine.start.after_prepare").map_err(injected)?;
+    let cgroup = prepared.cgroup.clone();
+    let request = blocking({
+        let (inner, id, declared) = (inner.clone(), id.clone(), declared.clone());
+        move || request(&inner, &id, &declared, prepared, netns, attach)
+    })
+    .await?;
+    failpoint::hit("engine.start.before_launch").map_err(injected)?;
+    let launched = inner.template.launch(request).await.map_err(refused)?;
+    failpoint::hit("engine.start.after_launch").map_err(injected)?;
+    let started = launched.init.started;
+    let live = Live { keeper: launched.keeper, pid: started.pid, pidfd: launched.init.pidfd, cgroup };
+    Ok(Started { live: Arc::new(live), events: launched.events, at: timestamp(started.at) })
+}
+
+fn injected(errno: wharf_sys::Errno) -> Error {
+    Error::system("fail point", errno)
+}
+
+/// The keeper's clock as ours.
+pub(crate) fn timestamp(at: wharf_logs::Timestamp) -> Timestamp {
+    Timestamp::from_nanosecond(at.as_nanos().into()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Docker's sentence for a launch that did not work.
+fn refused(error: ShimError) -> Error {
+    match error {
+        ShimError::Refused(Failure::NotFound(why)) => {
+            Error::Program { exit_code: 127, message: format!("{CREATE_FAILED}: {why}") }
+        }
+        ShimError::Refused(Failure::NotExecutable(why)) => {
+            // Docker's client knows 126 by these words
+            let why = if why.ends_with("is a directory") { format!("{why}: permission denied") } else { why };
+            Error::Program { exit_code: 126, message: format!("{CREATE_FAILED}: {why}") }
+        }
+        ShimError::Refused(failure) => Error::System(format!("{CREATE_FAILED}: {failure}")),
+        other => Error::System(format!("failed to create task for container: {}", chain(&other))),
+    }
+}
+
+/// An error with all its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+/// What comes from other containers.
+struct Others {
+    join: Join,
+    netns: Option<OwnedFd>,
+}
+
+impl Others {
+    fn find(inner: &Inner, declared: &Declared) -> Result<Others> {
+        let host = &declared.host_config;
+        let live = |name: &str, what: &str| -> Result<Arc<Live>> {
+            let other = inner.index.resolve(name)?;
+            let container = other.container();
+            other.live().ok_or_else(|| {
+                let status = container.state.status.as_str();
+                Error::Conflict(format!(
+                    "cannot join {what} of a non running container: container {} is {status}",
+                    other.id
+                ))
+            })
+        };
+        let path = |live: &Live, kind: &str| PathBuf::from(format!("/proc/{}/ns/{kind}", live.pid));
+        let mut join = Join::default();
+        if let Some(name) = host.pid_mode.strip_prefix("container:") {
+            join.pid = Some(path(&*live(name, "PID")?, "pid"));
+        }
+        if let Some(name) = host.ipc_mode.strip_prefix("container:") {
+            join.ipc = Some(path(&*live(name, "IPC")?, "ipc"));
+        }
+        let mut netns = None;
+        if let Mode::Container(name) = network::mode(host) {
+            let other = live(&name, "network namespace")?;
+            join.net = Some(path(&other, "net"));
+            let fd = Netns::of_process(i32::try_from(other.pid).unwrap_or(0)).map_err(Error::from)?;
+            netns = Some(fd.into_fd());
+        }
+        Ok(Others { join, netns })
+    }
+}
+
+/// First branch: a namespace with everything in it, and the hosts file, which needs the addresses.
+fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Option<OwnedFd>> {
+    let host = &declared.host_config;
+    let path = inner.container_folder(id).join("hosts");
+    let names = host_names(declared);
+    let netns = match network::mode(host) {
+        Mode::Container(other) => {
+            let other = inner.index.resolve(&other)?;
+            std::fs::copy(inner.container_folder(&other.id).join("hosts"), &path)
+                .map_err(|e| Error::system("copy hosts", e))?;
+            return Ok(None);
+        }
+        Mode::Host => {
+            let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+            etc::write(&path, &if own.is_empty() { etc::hosts(host, &names, &[], "") } else { own })?;
+            None
+        }
+        Mode::Own(_) => Some(inner.networks.namespace()?),
+    };
+    failpoint::hit("engine.start.after_namespace").map_err(injected)?;
+    let wish = network::wish(id, declared)?;
+    if let Some(netns) = &netns {
+        let sandbox = inner.networks.attach(id, netns, &wish)?;
+        failpoint::hit("engine.start.after_network").map_err(injected)?;
+        let mut addresses = Vec::new();
+        for endpoint in &sandbox.endpoints {
+            addresses.extend(endpoint.ipv4.iter().chain(&endpoint.ipv6).map(|subnet| subnet.address.to_string()));
+        }
+        let gateway = sandbox.endpoints.iter().find_map(|e| e.gateway).map(|g| g.to_string()).unwrap_or_default();
+        etc::write(&path, &etc::hosts(host, &names, &addresses, &gateway))?;
+    }
+    Ok(netns.map(Netns::into_fd))
+}
+
+/// `host.domain host`
+fn host_names(declared: &Declared) -> String {
+    let config = &declared.config;
+    if config.domainname.is_empty() {
+        config.hostname.clone()
+    } else {
+        format!("{0}.{1} {0}", config.hostname, config.domainname)
+    }
+}
+
+/// What the second branch made.
+struct Prepared {
+    cgroup: Arc<Cgroup>,
+    spec: Spec,
+    root: Rootfs,
+}
+
+/// Second branch: files, volumes, the document, the control group.
+fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join) -> Result<Prepared> {
+    let (config, host) = (&declared.config, &declared.host_config);
+    let root = inner.store.snapshot_rootfs(id)?;
+    let accounts = rootfs::accounts(&inner.store, id, &root)?;
+    let user = accounts.resolve(&config.user, host.group_add.as_deref().unwrap_or_default())?;
+    if !matches!(config.working_dir.as_str(), "" | "/") {
+        rootfs::make_folder(&inner.store, id, Path::new(&config.working_dir))?;
+    }
+    let files = write_files(inner, id, declared)?;
+    sources(inner, declared)?;
+    let exit_file = inner.exit_file(id);
+    match std::fs::remove_file(&exit_file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::system("remove exit record", e)),
+        _ => {}
+    }
+    let run = inner.run_folder(id);
+    std::fs::create_dir_all(&run).map_err(|e| Error::system(format!("mkdir `{}`", run.display()), e))?;
+    failpoint::hit("engine.start.after_files").map_err(injected)?;
+    let path = inner.cgroup_path(id, &host.resources.cgroup_parent)?;
+    let args = std::iter::once(declared.path.clone()).chain(declared.args.iter().cloned()).collect();
+    let mounts = declared.mounts.to_vec();
+    let ground = Ground { files, mounts, join, ..ground(inner, id, (config, host), args, user, &path) };
+    let spec = oci::spec(config, host, &ground)?;
+    let mut limits = oci::limits::limits(&host.resources)?;
+    limits.devices = oci::devices::rules(host)?;
+    // a group that a crash left, with nobody in it, is taken over
+    let cgroup = inner.hierarchy.create(&path, &limits).map_err(|e| Error::system("create cgroup", e))?;
+    let prepared = Prepared { cgroup: Arc::new(cgroup), spec, root };
+    if let Err(errno) = failpoint::hit("engine.start.after_cgroup") {
+        let _ = prepared.cgroup.remove();
+        return Err(injected(errno));
+    }
+    Ok(prepared)
+}
+
+/// The document of a container that runs, to make another process in it.
+pub(crate) fn document(
+    inner: &Inner,
+    container: &Container,
+    user: crate::users::User,
+    cgroup: &CgroupPath,
+) -> Result<Spec> {
+    let (config, host) = (&container.config, &container.host_config);
+    let args = std::iter::once(container.path.clone()).chain(container.args.iter().cloned()).collect();
+    let ground = ground(inner, &container.id, (config, host), args, user, cgroup);
+    oci::spec(config, host, &ground)
+}
+
+fn ground(
+    inner: &Inner,
+    id: &ContainerId,
+    (config, host): (&Config, &HostConfig),
+    args: Vec<String>,
+    user: crate::users::User,
+    cgroup: &CgroupPath,
+) -> Ground {
+    let engine = &inner.config;
+    Ground {
+        hostname: if host.uts_mode == "host" { String::new() } else { config.hostname.clone() },
+        args,
+        user,
+        files: Files::default(),
+        mounts: Vec::new(),
+        cgroup: cgroup.to_string(),
+        join: Join::default(),
+        kernel: inner.kernel,
+        seccomp_profile: engine.seccomp_profile.clone().unwrap_or_default(),
+        no_new_privileges: engine.no_new_privileges,
+        ulimits: engine.default_ulimits.iter().map(|(name, (soft, hard))| (name.clone(), *soft, *hard)).collect(),
+        shm_size: engine.default_shm_size,
+        init: host.init.unwrap_or(engine.init).then(|| inner.init_program(id)),
+    }
+}
+
+fn write_files(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Files> {
+    let folder = inner.container_folder(id);
+    let files = Files {
+        resolv_conf: folder.join("resolv.conf"),
+        hostname: folder.join("hostname"),
+        hosts: folder.join("hosts"),
+        log: PathBuf::new(),
+    };
+    etc::write(&files.hostname, &format!("{}\n", declared.config.hostname))?;
+    let of_host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let host = &declared.host_config;
+    etc::write(&files.resolv_conf, &etc::resolv_conf(&of_host, &inner.config.dns, host, host.network_mode == "host"))?;
+    Ok(files)
+}
+
+/// `-v` makes the folder that is missing on the host; a volume must still be there.
+fn sources(inner: &Inner, declared: &Declared) -> Result<()> {
+    for point in declared.mounts.iter() {
+        match point.kind {
+            MountKind::Bind if std::fs::symlink_metadata(&point.source).is_err() => {
+                let by_mount = declared.host_config.mounts.iter().flatten();
+                let strict = by_mount
+                    .filter(|m| m.target == point.destination)
+                    .any(|m| !m.bind_options.as_ref().is_some_and(|o| o.create_mountpoint));
+                if strict {
+                    let source = &point.source;
+                    return Err(Error::InvalidParameter(format!(
+                        "invalid mount config for type \"bind\": bind source path does not exist: {source}"
+                    )));
+                }
+                std::fs::create_dir_all(&point.source).map_err(|e| {
+                    Error::system(
+                        format!("error while creating mount source path '{}': mkdir {}", point.source, point.source),
+                        e,
+                    )
+                })?;
+            }
+            MountKind::Volume => {
+                inner.volumes.get(&point.name)?;
+                std::fs::create_dir_all(inner.volumes.data(&point.name))
+                    .map_err(|e| Error::system("mkdir volume", e))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The plan and all descriptors, for the template.
+fn request(
+    inner: &Inner,
+    id: &ContainerId,
+    declared: &Declared,
+    prepared: Prepared,
+    netns: Option<OwnedFd>,
+    attach: Vec<(Attach, OwnedFd)>,
+) -> Result<LaunchRequest> {
+    let Prepared { cgroup, spec, root } = prepared;
+    let options = PlanOptions {
+        id: id.to_string(),
+        bundle: inner.container_folder(id),
+        root: Some(runtime_root(root)?),
+        cgroup: view(&cgroup),
+        ..PlanOptions::default()
+    };
+    let plan = wharf_runtime::plan(&spec, &options).map_err(|e| Error::InvalidParameter(e.to_string()))?;
+    let join = cgroup.join_fds().map_err(|e| Error::system("open cgroup", e))?;
+    let mut fds: Vec<(FdRole, OwnedFd)> = join.tasks.into_iter().map(|fd| (FdRole::CgroupTasks, fd)).collect();
+    fds.extend(join.unified.map(|fd| (FdRole::CgroupDir, fd)));
+    fds.extend(netns.map(|fd| (FdRole::Netns, fd)));
+    let (config, host) = (&declared.config, &declared.host_config);
+    let own_pids = host.pid_mode.is_empty();
+    Ok(LaunchRequest {
+        id: id.to_string(),
+        plan: encode_plan(&plan),
+        tty: config.tty,
+        open_stdin: config.open_stdin,
+        stdin_once: config.stdin_once,
+        shared_pid: !own_pids,
+        log: log::config(&host.log_config, inner.log_file(id), id, &declared.name, config)?,
+        run_dir: inner.run_folder(id),
+        exit_file: inner.exit_file(id),
+        attach,
+        fds,
+    })
+}
+
+fn runtime_root(root: Rootfs) -> Result<Root> {
+    let c_string = |bytes: &[u8]| CString::new(bytes).map_err(|e| Error::system("root file system", e));
+    Ok(match root {
+        Rootfs::Dir(path) => Root::Dir(c_string(path.as_os_str().as_bytes())?),
+        Rootfs::Overlay { lower, upper, work, options } => {
+            let mut overlay = Overlay::new(&lower, upper, work).map_err(|e| Error::system("root file system", e))?;
+            for option in options {
+                let (name, value) = option.split_once('=').map_or((option.as_str(), None), |(n, v)| (n, Some(v)));
+                overlay.options.push((c_string(name.as_bytes())?, value.map(|v| c_string(v.as_bytes())).transpose()?));
+            }
+            Root::Overlay(overlay)
+        }
+    })
+}
+
+/// The container's own cgroup folders by the name of the hierarchy's mount point.
+fn view(cgroup: &Cgroup) -> CgroupView {
+    let depth = cgroup.path().as_path().components().count();
+    let mut view = CgroupView::default();
+    let unified_only = cgroup.kind() == wharf_cgroup::Kind::V2;
+    for (controller, dir) in cgroup.folders() {
+        if controller.is_empty() {
+            view.v2 = Some(dir).filter(|_| unified_only);
+            continue;
+        }
+        let mount_point = dir.ancestors().nth(depth).and_then(Path::file_name);
+        let Some(name) = mount_point.map(|n| n.to_string_lossy().into_owned()) else { continue };
+        if !view.v1.iter().any(|c| c.dir == dir) {
+            view.v1.push(V1Controller { name, dir });
+        }
+    }
+    view
+}

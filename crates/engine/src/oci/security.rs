@@ -1,0 +1,127 @@
+//! seccomp, `--security-opt` and sysctls.
+
+use std::collections::BTreeMap;
+
+use wharf_api::container::HostConfig;
+use wharf_spec::runtime::{Arch, LinuxSeccomp};
+use wharf_spec::seccomp::{Conditions, Profile};
+
+use super::{Ground, is_host, process};
+use crate::{Error, Result};
+
+/// Paths that are hidden from containers that are not privileged.
+pub(crate) const MASKED: &[&str] = &[
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+/// Paths that they can only read.
+pub(crate) const READONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// `--security-opt`, parsed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) no_new_privileges: Option<bool>,
+    /// JSON of a profile, `unconfined`, `builtin`; `None`: the daemon's.
+    pub(crate) seccomp: Option<String>,
+    pub(crate) apparmor: Option<String>,
+    pub(crate) system_paths_unconfined: bool,
+}
+
+impl Options {
+    pub(crate) fn parse(list: &[String]) -> Result<Options> {
+        let mut options = Options::default();
+        for option in list {
+            let invalid = || Error::InvalidParameter(format!("invalid --security-opt 2: {option:?}"));
+            if option == "no-new-privileges" {
+                options.no_new_privileges = Some(true);
+                continue;
+            }
+            if option == "disable" {
+                continue;
+            }
+            let (key, value) = option.split_once('=').or_else(|| option.split_once(':')).ok_or_else(invalid)?;
+            match key {
+                "label" => {}
+                "apparmor" => options.apparmor = Some(value.to_owned()),
+                "seccomp" => options.seccomp = Some(value.to_owned()),
+                "no-new-privileges" => options.no_new_privileges = Some(value.parse().map_err(|_| invalid())?),
+                "systempaths" if value == "unconfined" => options.system_paths_unconfined = true,
+                "writable-cgroups" => {}
+                _ => return Err(invalid()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// The filter: none when privileged or unconfined.
+pub(super) fn seccomp(host: &HostConfig, options: &Options, ground: &Ground) -> Result<Option<LinuxSeccomp>> {
+    let choice = options.seccomp.as_deref().unwrap_or(&ground.seccomp_profile);
+    // privileged containers have a filter only when one is named
+    if choice == "unconfined" || host.privileged && options.seccomp.is_none() {
+        return Ok(None);
+    }
+    let profile = match choice {
+        "" | "builtin" | "default" => Profile::docker_default(),
+        json => serde_json::from_str(json)
+            .map_err(|e| Error::InvalidParameter(format!("Decoding seccomp profile failed: {e}")))?,
+    };
+    let conditions =
+        Conditions { arch: Arch::NATIVE, capabilities: process::capabilities(host)?, kernel: ground.kernel };
+    let filter = profile.resolve(&conditions).map_err(|e| Error::InvalidParameter(e.to_string()))?;
+    Ok(Some(filter))
+}
+
+/// The user's kernel parameters over Docker's defaults (ping and low ports without privileges), which need a network
+/// namespace of the container's own.
+pub(super) fn sysctls(host: &HostConfig) -> Result<BTreeMap<String, String>> {
+    let mut list = BTreeMap::new();
+    let own_network = !is_host(&host.network_mode) && !host.network_mode.starts_with("container:");
+    if own_network {
+        list.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
+        list.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
+    }
+    for (key, value) in host.sysctls.iter().flatten() {
+        check_sysctl(host, key)?;
+        list.insert(key.clone(), value.clone());
+    }
+    Ok(list)
+}
+
+/// Only parameters of a namespace that the container has for itself may be set.
+fn check_sysctl(host: &HostConfig, key: &str) -> Result<()> {
+    let refuse = |why: &str| Err(Error::InvalidParameter(format!("sysctl '{key}' {why}")));
+    let ipc = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    if key.contains('/') || key.contains("..") {
+        return refuse("is not whitelisted");
+    }
+    if key.starts_with("net.") {
+        return if is_host(&host.network_mode) { refuse("not allowed in host network namespace") } else { Ok(()) };
+    }
+    if ipc.contains(&key) || key.starts_with("fs.mqueue.") {
+        return if is_host(&host.ipc_mode) { refuse("not allowed in host ipc namespace") } else { Ok(()) };
+    }
+    if matches!(key, "kernel.domainname" | "kernel.hostname") {
+        return if is_host(&host.uts_mode) { refuse("not allowed in host uts namespace") } else { Ok(()) };
+    }
+    refuse("is not whitelisted")
+}
