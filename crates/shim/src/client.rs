@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -20,6 +21,9 @@ use crate::protocol::{
     Started, Target,
 };
 use crate::wire;
+
+/// How long a template that was killed may take to end: its sockets are closed before it is dead.
+const DYING: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Notices that wait in the daemon for one container's actor. A keeper whose notices are not taken keeps them, up to its
 /// own bound, and then sends one snapshot instead.
@@ -152,13 +156,12 @@ impl Template {
         Ok(Self { inner: Arc::new(TemplateInner { exe, live: tokio::sync::Mutex::new(Some(live)) }) })
     }
 
-    /// Starts a container and waits until its program runs.
+    /// Starts a container and waits until its program runs. A launch that was lost with a dying template is tried once more;
+    /// after an error the sockets in the request were not touched.
     pub async fn launch(&self, request: LaunchRequest) -> Result<Launched, Error> {
-        let (ours, theirs) = fd::seqpacket_pair().map_err(|error| Error::io("socketpair", error))?;
         let (attach, sockets): (Vec<_>, Vec<_>) = request.attach.into_iter().unzip();
         let (mut roles, mut fds): (Vec<_>, Vec<_>) = request.fds.into_iter().unzip();
         roles.extend(sockets.iter().map(|_| FdRole::Attach));
-        fds.insert(0, theirs);
         fds.extend(sockets);
         let launch = Launch {
             id: request.id,
@@ -176,15 +179,37 @@ impl Template {
         // the answer comes over the keeper's own connection: number 1 is this request
         let packet = wire::Packet::new(Frame::encode(Kind::Launch, 1, &launch))
             .map_err(|error| Error::io("memfd for a launch", error))?;
-        let (keeper, events) = Keeper::over(ours)?;
-        let answer = keeper.conn.expect(1);
-        self.send(&packet, &fds).await?;
-        drop(fds);
-        let process = keeper.conn.wait(1, answer).await?.process()?;
-        Ok(Launched { keeper, events, init: process })
+        match self.launch_once(&packet, &fds).await {
+            // the connection has no other end, so no keeper has it
+            Err(Error::Closed) if self.has_died().await => self.launch_once(&packet, &fds).await,
+            other => other,
+        }
     }
 
-    async fn send(&self, packet: &wire::Packet, fds: &[OwnedFd]) -> Result<(), Error> {
+    async fn launch_once(&self, packet: &wire::Packet, fds: &[OwnedFd]) -> Result<Launched, Error> {
+        let (ours, theirs) = fd::seqpacket_pair().map_err(|error| Error::io("socketpair", error))?;
+        let (keeper, events) = Keeper::over(ours)?;
+        let answer = keeper.conn.expect(1);
+        let all: Vec<BorrowedFd<'_>> = std::iter::once(&theirs).chain(fds).map(AsFd::as_fd).collect();
+        self.send(packet, &all).await?;
+        drop(theirs);
+        let init = keeper.conn.wait(1, answer).await?.process()?;
+        Ok(Launched { keeper, events, init })
+    }
+
+    /// Whether the template has ended, or does so in a moment.
+    async fn has_died(&self) -> bool {
+        let live = self.inner.live.lock().await;
+        let Some(pidfd) = live.as_ref().and_then(|live| live.pidfd.try_clone().ok()) else { return true };
+        drop(live);
+        let ended = move || {
+            let mut poll = [PollFd::new(&pidfd, PollFlags::IN)];
+            rustix::event::poll(&mut poll, Some(&DYING)).is_ok_and(|ready| ready > 0)
+        };
+        tokio::task::spawn_blocking(ended).await.unwrap_or(false)
+    }
+
+    async fn send(&self, packet: &wire::Packet, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
         let mut live = self.inner.live.lock().await;
         if let Some(current) = &*live
             && send_over(&current.socket, packet, fds).await.is_ok()
@@ -240,8 +265,8 @@ fn fail_points() -> Vec<CString> {
     value.and_then(|value| CString::new(format!("WHARF_FAILPOINTS={value}")).ok()).into_iter().collect()
 }
 
-async fn send_over(socket: &AsyncFd<OwnedFd>, packet: &wire::Packet, fds: &[OwnedFd]) -> Result<(), Error> {
-    let borrowed: Vec<BorrowedFd<'_>> = packet.fds().chain(fds.iter().map(AsFd::as_fd)).collect();
+async fn send_over(socket: &AsyncFd<OwnedFd>, packet: &wire::Packet, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
+    let borrowed: Vec<BorrowedFd<'_>> = packet.fds().chain(fds.iter().copied()).collect();
     socket
         .async_io(Interest::WRITABLE, |socket| Ok(fd::try_send(socket, packet.bytes(), &borrowed)?))
         .await
@@ -319,12 +344,13 @@ impl Keeper {
         Ok((Self { conn: Arc::new(Open { conn, reader }) }, Events { notices }))
     }
 
-    /// Hands a client's socket to the keeper.
+    /// Hands a client's socket to the keeper. After an error it was not touched.
     pub async fn attach(&self, attach: &Attach, socket: OwnedFd) -> Result<(), Error> {
         self.conn.ask(Kind::Attach, attach, &[socket]).await?.done()
     }
 
-    /// Runs one more process in the container and waits until its program runs.
+    /// Runs one more process in the container and waits until its program runs. After an error the client's socket was not
+    /// touched: who keeps a copy can tell the client.
     pub async fn exec(&self, request: ExecRequest) -> Result<Process, Error> {
         let (mut roles, mut fds): (Vec<_>, Vec<_>) = request.fds.into_iter().unzip();
         let attach = request.attach.map(|(attach, socket)| {
@@ -402,7 +428,8 @@ impl Conn {
         let packet = wire::Packet::new(Frame::encode(kind, seq, body))
             .map_err(|error| Error::io("memfd for a request", error))?;
         let answer = self.expect(seq);
-        send_over(&self.socket, &packet, fds).await?;
+        let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+        send_over(&self.socket, &packet, &fds).await?;
         self.wait(seq, answer).await
     }
 

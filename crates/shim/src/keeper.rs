@@ -37,7 +37,7 @@ use self::control::Conn;
 use self::poll::{EventFlags, Poller, Token, Watch};
 use self::process::Process;
 use self::session::{STALL_MAX, Session};
-use self::stdio::READS_PER_TURN;
+use self::stdio::Reading;
 use crate::protocol::{AttachEnd, Event, ExecState, Exit, Failure, Frame, Kind, Launch, Reply, Started};
 use crate::wire::{self, Packet};
 
@@ -212,7 +212,7 @@ impl Keeper {
             Token::Signals => self.reap(),
             Token::Listener => self.accept(),
             Token::Control(number) => self.control(number),
-            Token::Output(number, stream) => self.read_output(number, stream, READS_PER_TURN),
+            Token::Output(number, stream) => self.read_output(number, stream, Reading::Turn),
             Token::Input(number) => {
                 if let Some(process) = self.processes.get_mut(&number) {
                     process.flush_input(&self.poller);
@@ -300,7 +300,7 @@ impl Keeper {
             .collect();
         for number in expired {
             for stream in STREAMS {
-                self.read_output(number, stream, READS_PER_TURN + 1);
+                self.read_output(number, stream, Reading::Drain);
                 self.output_ended(number, stream);
             }
         }

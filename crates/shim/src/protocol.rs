@@ -15,8 +15,8 @@
 //! Rules that let yesterday's keeper work under today's daemon, and the other way round:
 //! * a struct's fields never change; new ones form a second struct appended to the body, and a reader that finds the
 //!   body at its end takes that struct's default ([`Frame::addition`]);
-//! * enum variants are appended only; a kind or variant that the peer does not know is answered with
-//!   [`Failure::Unsupported`];
+//! * enum variants are appended only; a kind that the peer does not know is answered with [`Failure::Unsupported`], a
+//!   body that it cannot read with [`Failure::Malformed`], and an event that it cannot read is left out;
 //! * `seq` is chosen by who asks and comes back in the answer; 0 marks what nobody asked for (events).
 
 use std::os::fd::OwnedFd;
@@ -64,11 +64,13 @@ pub enum Kind {
     Snapshot = 8,
     /// Keeper to client: something happened ([`Event`]).
     Event = 9,
+    /// A kind of a later version. Never sent.
+    Unknown = 0,
 }
 
 impl Kind {
-    fn from_wire(byte: u8) -> Option<Self> {
-        Some(match byte {
+    fn from_wire(byte: u8) -> Self {
+        match byte {
             1 => Self::Launch,
             2 => Self::Attach,
             3 => Self::Exec,
@@ -78,8 +80,8 @@ impl Kind {
             7 => Self::Reply,
             8 => Self::Snapshot,
             9 => Self::Event,
-            _ => return None,
-        })
+            _ => Self::Unknown,
+        }
     }
 }
 
@@ -349,14 +351,6 @@ pub enum FrameError {
     /// Another protocol.
     #[error("protocol version {0}")]
     Version(u8),
-    /// A later kind; the sequence number is kept, so that it can be answered.
-    #[error("kind {kind}")]
-    Kind {
-        /// The kind's number.
-        kind: u8,
-        /// The request's number.
-        seq: u16,
-    },
     /// The body is not what its kind asks for.
     #[error("body")]
     Body,
@@ -384,8 +378,7 @@ impl Frame {
             return Err(FrameError::Version(version));
         }
         let seq = u16::from_le_bytes([low, high]);
-        let plain = Kind::from_wire(kind & !IN_MEMFD).ok_or(FrameError::Kind { kind, seq })?;
-        Ok((plain, kind & IN_MEMFD != 0, seq))
+        Ok((Kind::from_wire(kind & !IN_MEMFD), kind & IN_MEMFD != 0, seq))
     }
 
     /// The body as the struct of its kind; what follows it is left alone.

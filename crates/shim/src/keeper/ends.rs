@@ -5,6 +5,7 @@ use std::time::Instant;
 use rustix::process::WaitOptions;
 use wharf_sys::failpoint;
 
+use super::stdio::Reading;
 use super::{EXIT_DRAIN, INIT, Keeper, STREAMS, exit};
 use crate::protocol::{AttachEnd, Event, ExecState, Exit, ExitRecord, Snapshot, Target};
 
@@ -34,7 +35,7 @@ impl Keeper {
     /// than the pipes hold); what others may still write is waited for a little.
     pub(super) fn process_ended(&mut self, number: u32) {
         for stream in STREAMS {
-            self.read_output(number, stream, usize::MAX);
+            self.read_output(number, stream, Reading::Drain);
         }
         if let Some(process) = self.processes.get_mut(&number) {
             process.input = None;
@@ -66,12 +67,12 @@ impl Keeper {
         let _ = failpoint::hit("shim.exit.before_record");
         // without room for the record the daemon at least hears of it now
         let written = exit::record(&self.exit_file, &ExitRecord { exit, log_lost: self.log_lost });
+        // before anybody hears of it: the next keeper of this container takes the name as soon as it is told
+        let _ = rustix::fs::unlink(&self.socket);
+        self.listener = None;
         let _ = failpoint::hit("shim.exit.before_tell");
         self.exit = Some(exit);
         self.tell(&Event::Exited(exit));
-        // the name belongs to the next keeper of this container from here on
-        let _ = rustix::fs::unlink(&self.socket);
-        self.listener = None;
         self.unsynced = written.ok();
     }
 }

@@ -16,7 +16,7 @@ use crate::protocol::{Exit, Started, Target};
 
 /// Wanted capacity of the output pipes, in bytes: a container that prints without end then switches to the keeper a quarter
 /// as often. It is memory only while it is full.
-const PIPE: usize = 256 * 1024;
+pub(super) const PIPE: usize = 256 * 1024;
 
 /// A process whose stdio the keeper has.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct Process {
     pub(super) pidfd: OwnedFd,
     pub(super) started: Started,
     pub(super) tty: bool,
+    /// It was given an input.
+    pub(super) open_stdin: bool,
     /// Its input ends with the client's.
     pub(super) stdin_once: bool,
     pub(super) outputs: [Option<Output>; 2],

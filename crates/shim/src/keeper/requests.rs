@@ -41,7 +41,7 @@ impl Keeper {
             Kind::Resize => self.resize(&frame),
             Kind::CloseStdin => self.close_stdin(&frame),
             Kind::Query => return self.answer_snapshot(number, seq),
-            Kind::Launch | Kind::Reply | Kind::Snapshot | Kind::Event => Err(Failure::Unsupported),
+            Kind::Launch | Kind::Reply | Kind::Snapshot | Kind::Event | Kind::Unknown => Err(Failure::Unsupported),
         };
         let (reply, fd) = match result {
             Ok(None) => (Reply::Done, None),

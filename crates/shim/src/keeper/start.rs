@@ -65,7 +65,8 @@ pub(super) fn launch(number: u32, request: &Launch, sorted: Sorted) -> Result<Pr
     let (theirs, ours) = pipes;
     let fds = LaunchFds { stdio: theirs, cgroup: sorted.cgroup, namespaces: sorted.namespaces, ..LaunchFds::default() };
     let init = wharf_runtime::launch(&plan, fds).map_err(refusal)?;
-    process(number, Target::Init, init, ours, request.tty, request.stdin_once)
+    let Launch { tty, open_stdin, stdin_once, .. } = *request;
+    process(number, Target::Init, init, ours, Streams { tty, open_stdin, stdin_once })
 }
 
 /// Starts an exec.
@@ -76,7 +77,8 @@ pub(super) fn exec(number: u32, request: &Exec, init: &Process, sorted: Sorted) 
     let fds = ExecFds { stdio: theirs, cgroup: sorted.cgroup, ..ExecFds::default() };
     let started = wharf_runtime::exec(&plan, target, fds).map_err(refusal)?;
     // the input of an exec always follows its one client
-    process(number, Target::Exec(request.id.clone()), started, ours, request.tty, true)
+    let streams = Streams { tty: request.tty, open_stdin: request.stdin, stdin_once: true };
+    process(number, Target::Exec(request.id.clone()), started, ours, streams)
 }
 
 fn pipes(tty: bool, open_stdin: bool) -> Result<(wharf_runtime::Stdio, Pipes), Failure> {
@@ -85,14 +87,15 @@ fn pipes(tty: bool, open_stdin: bool) -> Result<(wharf_runtime::Stdio, Pipes), F
     Ok((std::mem::take(&mut pipes.theirs), pipes))
 }
 
-fn process(
-    number: u32,
-    target: Target,
-    init: Init,
-    pipes: Pipes,
+/// What the standard streams of a process are.
+#[derive(Clone, Copy)]
+struct Streams {
     tty: bool,
+    open_stdin: bool,
     stdin_once: bool,
-) -> Result<Process, Failure> {
+}
+
+fn process(number: u32, target: Target, init: Init, pipes: Pipes, streams: Streams) -> Result<Process, Failure> {
     let at = Timestamp::now();
     let Init { pid, pidfd, console, .. } = init;
     let ours = pipes.ours(console).map_err(|error| setup("prepare standard streams", error));
@@ -101,7 +104,23 @@ fn process(
         let _ = wharf_sys::pidfd::kill(&pidfd, 9);
     })?;
     let started = Started { pid: pid.as_raw_nonzero().get() as u32, start_ticks: start_ticks(pid), at };
-    Ok(Process { number, target, pid, pidfd, started, tty, stdin_once, outputs, input, exit: None, drain_until: None })
+    let Streams { tty, open_stdin, stdin_once } = streams;
+    // a terminal has a way in whether it was asked for or not
+    let input = input.filter(|_| open_stdin);
+    Ok(Process {
+        number,
+        target,
+        pid,
+        pidfd,
+        started,
+        tty,
+        open_stdin,
+        stdin_once,
+        outputs,
+        input,
+        exit: None,
+        drain_until: None,
+    })
 }
 
 fn decode<P: DeserializeOwned>(plan: &[u8]) -> Result<P, Failure> {

@@ -7,7 +7,7 @@ use wharf_sys::{Errno, clone, fd};
 
 use super::keys::Typed;
 use super::poll::EventFlags;
-use super::process::Process;
+use super::process::{PIPE, Process};
 use super::session::{Input, Session};
 use super::{INIT, Keeper};
 use crate::protocol::{Attach, AttachEnd};
@@ -15,21 +15,37 @@ use crate::protocol::{Attach, AttachEnd};
 /// Bytes read from an output or a client at once.
 const CHUNK: usize = 64 * 1024;
 
-/// Reads from one output before the others get their turn.
-pub(super) const READS_PER_TURN: usize = 8;
+/// How much of an output is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Until the others get their turn, or a client is full.
+    Turn,
+    /// What its pipe can hold at most, however full the clients are: its process has ended. No more than that, as somebody
+    /// else may go on writing for ever.
+    Drain,
+}
+
+impl Reading {
+    fn reads(self) -> usize {
+        match self {
+            Self::Turn => 8,
+            Self::Drain => PIPE / CHUNK + 1,
+        }
+    }
+}
 
 impl Keeper {
     /// Reads an output and passes it on, until it is empty, its clients are full, or it had its turn.
-    pub(super) fn read_output(&mut self, number: u32, stream: Stream, turns: usize) {
+    pub(super) fn read_output(&mut self, number: u32, stream: Stream, reading: Reading) {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(CHUNK, 0);
-        for _ in 0..turns {
+        for _ in 0..reading.reads() {
             let Some(process) = self.processes.get_mut(&number) else { break };
             let Some(output) = &process.outputs[stream as usize] else { break };
             match rustix::io::retry_on_intr(|| rustix::io::read(&output.fd, &mut buffer)) {
                 Ok(count) if count > 0 => {
                     self.deliver(number, stream, &buffer[..count]);
-                    if turns == READS_PER_TURN && self.must_wait(number, stream) {
+                    if reading == Reading::Turn && self.must_wait(number, stream) {
                         break;
                     }
                 }
@@ -97,8 +113,11 @@ impl Keeper {
 
     pub(super) fn open_session(&mut self, process: u32, attach: &Attach, socket: OwnedFd) {
         let number = self.number();
-        let tty = self.processes.get(&process).is_some_and(|process| process.tty);
+        let owner = self.processes.get(&process);
+        let tty = owner.is_some_and(|process| process.tty);
         let mut session = Session::new(number, process, attach, socket, tty);
+        // nothing that this client sends, or stops sending, means anything to a process without an input
+        session.stdin &= owner.is_some_and(|process| process.open_stdin);
         if session.wants_nothing() && !session.stdin {
             session.ending = Some(AttachEnd::Finished);
         }
