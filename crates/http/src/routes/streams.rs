@@ -9,7 +9,7 @@ use super::{Answer, Call};
 use crate::body::{self, Body};
 use crate::failure::Failure;
 use crate::hijack::{self, Hijack};
-use crate::{input, json, time, version};
+use crate::{input, json, time, version, websocket};
 
 /// `docker logs`.
 pub(super) async fn logs(call: &Call<'_>, name: &str) -> Answer {
@@ -118,7 +118,23 @@ pub(super) async fn attach(call: &Call<'_>, name: &str, body: Incoming) -> Answe
     Ok(call.peer.hijack(hijack).await)
 }
 
-/// The same over a WebSocket.
-pub(super) async fn attach_websocket(_call: &Call<'_>, _name: &str) -> Answer {
-    Err(Failure::new(StatusCode::NOT_IMPLEMENTED, "attach over a websocket is not implemented"))
+/// The same over a WebSocket: we keep the client's socket and translate, the keeper gets the other end of a pair.
+pub(super) async fn attach_websocket(call: &Call<'_>, name: &str) -> Answer {
+    let head = websocket::handshake(call.headers)?;
+    let attachment = call.engine.container_attach(name, attach_options(call)).await?;
+    let tty = attachment.tty;
+    let hijack = Hijack::new(head, move |socket, early| async move {
+        let (inner, translation) = match websocket::relay(socket, early, tty) {
+            Ok(both) => both,
+            Err(error) => return tracing::warn!(%error, "socket pair of a websocket"),
+        };
+        let (ran, translated) = tokio::join!(attachment.run(inner, bytes::Bytes::new()), translation);
+        if let Err(error) = ran {
+            tracing::debug!(%error, "attach stream");
+        }
+        if let Err(error) = translated {
+            tracing::debug!(%error, "websocket");
+        }
+    });
+    Ok(call.peer.hijack(hijack).await)
 }
