@@ -466,8 +466,7 @@ fn tmpfs_that_starts_with_the_images_files() {
 #[test]
 fn a_terminal() {
     let world = World::new();
-    let mut document =
-        world.document("tty; stat -c %t:%T /dev/console; ls -1 /dev/pts; busybox stty size");
+    let mut document = world.document("tty; stat -c %t:%T /dev/console; ls -1 /dev/pts; busybox stty size");
     document["process"]["terminal"] = json!(true);
     document["process"]["consoleSize"] = json!({"width": 91, "height": 17});
     let plan = world.plan(&document);

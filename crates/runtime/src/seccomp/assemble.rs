@@ -26,7 +26,7 @@ type Label = usize;
 
 /// Assembles the blocks.
 pub(super) fn program(blocks: &[Block]) -> Program {
-    let mut code = Code::default();
+    let mut code = Code { instructions: Vec::new(), chains: Vec::new() };
     let mut next = code.ret(KILL_THREAD);
     // the native architecture comes first: it is tested first and lies nearest
     for block in blocks.iter().rev() {
@@ -35,29 +35,32 @@ pub(super) fn program(blocks: &[Block]) -> Program {
     }
     code.push(LD_W_ABS, ARCH);
     let _ = next;
-    code.0.reverse();
-    Program(code.0)
+    code.instructions.reverse();
+    Program(code.instructions)
 }
 
-#[derive(Default)]
-struct Code(Vec<Instruction>);
+struct Code<'a> {
+    instructions: Vec<Instruction>,
+    /// Conditions written already, with whether arguments are narrow: calls of one rule share them.
+    chains: Vec<(&'a Leaf, bool, Label)>,
+}
 
-impl Code {
+impl<'a> Code<'a> {
     fn push(&mut self, code: u16, k: u32) -> Label {
-        self.0.push(Instruction { code, jt: 0, jf: 0, k });
-        self.0.len() - 1
+        self.instructions.push(Instruction { code, jt: 0, jf: 0, k });
+        self.instructions.len() - 1
     }
 
     /// Distance of a jump written next.
     fn distance(&self, target: Label) -> usize {
-        self.0.len() - target - 1
+        self.instructions.len() - target - 1
     }
 
     /// A return of `verdict` that a conditional jump written soon can reach.
     fn ret(&mut self, verdict: Verdict) -> Label {
         // a few instructions (the other branch's detour, the jump itself) come between
-        let from = self.0.len().saturating_sub(250);
-        let near = self.0[from..].iter().rposition(|i| i.code == RET && i.k == verdict).map(|at| from + at);
+        let from = self.instructions.len().saturating_sub(250);
+        let near = self.instructions[from..].iter().rposition(|i| i.code == RET && i.k == verdict).map(|at| from + at);
         near.unwrap_or_else(|| self.push(RET, verdict))
     }
 
@@ -66,7 +69,7 @@ impl Code {
         if self.distance(target) < 250 {
             return target;
         }
-        let instruction = self.0[target];
+        let instruction = self.instructions[target];
         if instruction.code == RET {
             return self.push(RET, instruction.k);
         }
@@ -79,17 +82,22 @@ impl Code {
         let yes = self.reachable(yes);
         let no = self.reachable(no);
         let (jt, jf) = (self.distance(yes) as u8, self.distance(no) as u8);
-        self.0.push(Instruction { code, jt, jf, k });
-        self.0.len() - 1
+        self.instructions.push(Instruction { code, jt, jf, k });
+        self.instructions.len() - 1
     }
 
-    fn block(&mut self, block: &Block) -> Label {
-        self.search(&block.intervals, block.narrow);
+    fn block(&mut self, block: &'a Block) -> Label {
+        let search = self.search(&block.intervals, block.narrow);
+        if self.distance(search) > 0 {
+            // a single interval whose code was there already: the load must not run into something else
+            let distance = self.distance(search) as u32;
+            self.push(JA, distance);
+        }
         self.push(LD_W_ABS, NR)
     }
 
     /// Binary search; the number is in the accumulator.
-    fn search(&mut self, intervals: &[(u32, Leaf)], narrow: bool) -> Label {
+    fn search(&mut self, intervals: &'a [(u32, Leaf)], narrow: bool) -> Label {
         match intervals {
             [] => self.ret(KILL_THREAD),
             [(_, leaf)] => self.leaf(leaf, narrow),
@@ -102,7 +110,10 @@ impl Code {
         }
     }
 
-    fn leaf(&mut self, leaf: &Leaf, narrow: bool) -> Label {
+    fn leaf(&mut self, leaf: &'a Leaf, narrow: bool) -> Label {
+        if let Some((.., label)) = self.chains.iter().find(|(known, n, _)| *n == narrow && *known == leaf) {
+            return *label;
+        }
         match leaf {
             Leaf::Always(verdict) => self.ret(*verdict),
             Leaf::Chains(chains, otherwise) => {
@@ -114,6 +125,7 @@ impl Code {
                     }
                     no = yes;
                 }
+                self.chains.push((leaf, narrow, no));
                 no
             }
         }

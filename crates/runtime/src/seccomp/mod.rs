@@ -14,6 +14,8 @@
 mod assemble;
 mod program;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use program::Program;
 
