@@ -20,6 +20,7 @@ pub(crate) fn ensure(socket: &mut Socket, network: &Network, options: &BridgeOpt
         Some(link) => link.index,
         None => make(socket, network, options)?,
     };
+    sysctls(network, options)?;
     let wanted: Vec<Subnet> = network.pools.iter().filter_map(gateway_of).collect();
     let mut batch = Batch::new();
     for address in &wanted {
@@ -33,8 +34,7 @@ pub(crate) fn ensure(socket: &mut Socket, network: &Network, options: &BridgeOpt
         }
     }
     batch.set_link(LinkName::Index(index), &SetLink { up: Some(true), ..SetLink::default() });
-    socket.run(&batch)?;
-    sysctls(network, options)
+    Ok(socket.run(&batch)?)
 }
 
 fn make(socket: &mut Socket, network: &Network, options: &BridgeOptions) -> Result<u32> {
@@ -58,11 +58,15 @@ fn sysctls(network: &Network, options: &BridgeOptions) -> Result<()> {
     if !options.icc {
         // ports cannot see each other; the bridge answers for them and routes, so that the firewall decides
         write_sysctl(&format!("net/ipv4/conf/{}/proxy_arp_pvlan", options.link), "1")?;
+        // otherwise it answers after a random part of a second
+        write_sysctl(&format!("net/ipv4/neigh/{}/proxy_delay", options.link), "0")?;
         write_sysctl(&format!("net/ipv4/conf/{}/send_redirects", options.link), "0")?;
     }
     if network.ipv6 {
         write_sysctl(&format!("net/ipv6/conf/{}/disable_ipv6", options.link), "0").or_else(ignore_missing)?;
         write_sysctl(&format!("net/ipv6/conf/{}/accept_ra", options.link), "0").or_else(ignore_missing)?;
+        // until it has found out that nobody has its link-local address, it asks for no neighbour
+        write_sysctl(&format!("net/ipv6/conf/{}/dad_transmits", options.link), "0").or_else(ignore_missing)?;
         write_sysctl("net/ipv6/conf/default/forwarding", "1").or_else(ignore_missing)?;
         write_sysctl("net/ipv6/conf/all/forwarding", "1").or_else(ignore_missing)?;
     }
@@ -137,24 +141,21 @@ pub(crate) fn plug(
     }
     plug.configure(&mut batch);
     netns.with_socket(|inside| Ok(inside.run(&batch)?))?;
-    join(host, &plug.endpoint.host_interface, options)
+    join(host, &plug.endpoint.host_interface, options)?;
+    netns.with_socket(|inside| Ok(inside.run(Batch::new().settle_link(LinkName::Index(plug.index)))?))
 }
 
-/// Makes the host's end a port of the bridge.
+/// Makes the host's end a port of the bridge, and returns when frames pass.
 pub(crate) fn join(host: &mut Socket, name: &str, options: &BridgeOptions) -> Result<()> {
     let bridge = host.link(LinkName::Name(&options.link))?;
     let bridge = bridge.ok_or_else(|| Error::Conflict(format!("bridge {} is gone", options.link)))?;
-    let port = SetLink { master: Some(bridge.index), up: Some(true), ..SetLink::default() };
+    let name = LinkName::Name(name);
     let mut batch = Batch::new();
-    batch.set_link(LinkName::Name(name), &port);
-    host.run(&batch)?;
-    if !options.icc
-        && let Some(link) = host.link(LinkName::Name(name))?
-    {
-        let isolated = BridgePort { isolated: Some(true), hairpin: None };
-        host.run(Batch::new().set_bridge_port(link.index, isolated))?;
-    }
-    Ok(())
+    batch.set_link(name, &SetLink { master: Some(bridge.index), up: Some(true), ..SetLink::default() });
+    // hairpin: with `bridge-nf-call-iptables` a container that uses its own published port gets its frame back
+    let port = BridgePort { isolated: (!options.icc).then_some(true), hairpin: Some(true) };
+    batch.set_bridge_port(name, port).settle_link(name).settle_link(LinkName::Index(bridge.index));
+    Ok(host.run(&batch)?)
 }
 
 /// Switches IPv6 on for one interface; the calling thread is inside.

@@ -22,8 +22,9 @@ use wharf_netlink::nft::{
     Operator, PayloadBase, Register, Set, SetFlags, Table, Transaction, Verdict,
 };
 
-use crate::Result;
+use crate::address::{from_bits, to_bits};
 use crate::port::{PortBinding, Protocol};
+use crate::{Result, Subnet};
 
 /// Ours.
 pub(crate) const TABLE: Table<'static> = Table { family: Family::Inet, name: "wharf" };
@@ -38,6 +39,7 @@ const LINKS: &str = "links";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bridge {
     pub(crate) link: String,
+    pub(crate) subnets: Vec<Subnet>,
     pub(crate) icc: bool,
     pub(crate) internal: bool,
     pub(crate) masquerade: bool,
@@ -100,6 +102,9 @@ pub(crate) fn add_bridge(t: &mut Transaction, bridge: &Bridge) {
     if bridge.masquerade && !bridge.internal {
         t.add_elements(TABLE, MASQUERADE, &[key(name.to_vec())]);
     }
+    for subnet in &bridge.subnets {
+        t.add_elements(TABLE, subnets_of(*subnet), &range(*subnet));
+    }
     let data = if bridge.icc { ElementData::Accept(true) } else { ElementData::Jump(LINKS.into()) };
     t.add_elements(TABLE, PAIRS, &[Element { key: pair(&bridge.link), data }]);
 }
@@ -108,6 +113,9 @@ pub(crate) fn add_bridge(t: &mut Transaction, bridge: &Bridge) {
 pub(crate) fn del_bridge(t: &mut Transaction, bridge: &Bridge) {
     let name = name_bytes(&bridge.link);
     t.del_elements(TABLE, PAIRS, &[key(pair(&bridge.link))]);
+    for subnet in &bridge.subnets {
+        t.del_elements(TABLE, subnets_of(*subnet), &range(*subnet));
+    }
     if bridge.masquerade && !bridge.internal {
         t.del_elements(TABLE, MASQUERADE, &[key(name.to_vec())]);
     }
@@ -139,6 +147,22 @@ pub(crate) fn add_holes(t: &mut Transaction, holes: &[Hole]) {
 /// Holes are closed.
 pub(crate) fn del_holes(t: &mut Transaction, holes: &[Hole]) {
     t.del_elements(TABLE, "holes", &hole_elements(holes));
+}
+
+fn subnets_of(subnet: Subnet) -> &'static str {
+    if subnet.is_ipv4() { "subnets4" } else { "subnets6" }
+}
+
+/// A subnet as a range: its first address, and the first behind it.
+fn range(subnet: Subnet) -> Vec<Element> {
+    let mut elements = vec![key(octets(subnet.network().address))];
+    let bits = to_bits(subnet.last()).checked_add(1).filter(|b| !subnet.is_ipv4() || *b <= u128::from(u32::MAX));
+    // a subnet at the very end of all addresses has nothing behind it
+    if let Some(behind) = bits {
+        let key = octets(from_bits(subnet.address, behind));
+        elements.push(Element { key, data: ElementData::EndOfRange });
+    }
+    elements
 }
 
 fn hole_elements(holes: &[Hole]) -> Vec<Element> {
@@ -189,6 +213,9 @@ fn sets(t: &mut Transaction) {
     }
     t.add_set(TABLE, &Set { name: PAIRS, key: &[LinkName, LinkName], data: ElementKind::Verdicts, flags });
     t.add_set(TABLE, &Set { name: "holes", key: &[Ipv4, Ipv4, Protocol, Port], data: ElementKind::Set, flags });
+    let ranges = SetFlags { interval: true };
+    t.add_set(TABLE, &Set { name: "subnets4", key: &[Ipv4], data: ElementKind::Set, flags: ranges });
+    t.add_set(TABLE, &Set { name: "subnets6", key: &[Ipv6], data: ElementKind::Set, flags: ranges });
     let to4 = ElementKind::Map(&[Ipv4, Port]);
     let to6 = ElementKind::Map(&[Ipv6, Port]);
     t.add_set(TABLE, &Set { name: "any4", key: &[Protocol, Port], data: to4, flags });
@@ -240,21 +267,28 @@ fn chains(t: &mut Transaction) {
     publish(t);
     forward(t);
 
-    t.add_rule(
-        TABLE,
-        "postrouting",
-        "published port used from its own bridge",
-        &[
-            E::Ct(CtKey::Status, W0),
-            E::Bitwise { from: W0, to: W0, mask: &CtKey::DNAT.to_ne_bytes(), xor: &[0; 4] },
-            E::Compare(W0, Operator::Ne, &[0; 4]),
-            input,
-            E::InSet(W0, BRIDGES),
-            output,
-            E::InSet(W0, BRIDGES),
-            E::Masquerade { random: false },
-        ],
-    );
+    for (number, offset, length, set) in [(V4, 12, 4, "subnets4"), (V6, 8, 16, "subnets6")] {
+        let [load, is] = family(number);
+        // the answer must come back through us, also when both are on one bridge (where the name of the link it came
+        // in by is not known if the frame only crossed the bridge: hence by address)
+        t.add_rule(
+            TABLE,
+            "postrouting",
+            "published port used by a container",
+            &[
+                load,
+                is,
+                E::Payload { base: PayloadBase::Network, offset, length, to: W0 },
+                E::InSet(W0, set),
+                E::Ct(CtKey::Status, W0),
+                E::Bitwise { from: W0, to: W0, mask: &CtKey::DNAT.to_ne_bytes(), xor: &[0; 4] },
+                E::Compare(W0, Operator::Ne, &[0; 4]),
+                output,
+                E::InSet(W0, BRIDGES),
+                E::Masquerade { random: false },
+            ],
+        );
+    }
     t.add_rule(
         TABLE,
         "postrouting",

@@ -206,6 +206,7 @@ fn firewall_bridge(network: &Network) -> Option<firewall::Bridge> {
     let options = network.bridge.as_ref()?;
     Some(firewall::Bridge {
         link: options.link.clone(),
+        subnets: network.pools.iter().map(|p| p.subnet).collect(),
         icc: options.icc,
         internal: network.internal,
         masquerade: options.masquerade,

@@ -13,15 +13,12 @@ use crate::{Batch, Result, Socket};
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
-const RTM_SETLINK: u16 = 19;
-const AF_BRIDGE: u8 = 7;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
-const IFLA_PROTINFO: u16 = 12;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_NUM_TX_QUEUES: u16 = 31;
@@ -30,6 +27,8 @@ const IFLA_LINK_NETNSID: u16 = 37;
 
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
 
 const UP: u32 = 1;
 
@@ -211,19 +210,28 @@ impl Batch {
         self.push(RTM_DELLINK, 0, format_args!("delete link `{link}`"), |w| target(w, link, (0, 0)))
     }
 
+    /// Asks for a link and forgets the answer: the kernel first catches up with what it owes to a change of its carrier
+    /// (it sends nothing and a bridge forwards nothing to it before that, which else happens a little later by itself).
+    pub fn settle_link(&mut self, link: LinkName<'_>) -> &mut Self {
+        self.push(RTM_GETLINK, 0, format_args!("get link `{link}`"), |w| target(w, link, (0, 0)))
+    }
+
     /// Changes what a link may do as a port of its bridge.
-    pub fn set_bridge_port(&mut self, index: u32, port: BridgePort) -> &mut Self {
+    pub fn set_bridge_port(&mut self, link: LinkName<'_>, port: BridgePort) -> &mut Self {
         const HAIRPIN: u16 = 4;
         const ISOLATED: u16 = 33;
-        self.push(RTM_SETLINK, 0, format_args!("set bridge port `{index}`"), |w| {
-            header(w, AF_BRIDGE, index, (0, 0));
-            w.nested(IFLA_PROTINFO, |w| {
-                if let Some(on) = port.hairpin {
-                    w.u8(HAIRPIN, u8::from(on));
-                }
-                if let Some(on) = port.isolated {
-                    w.u8(ISOLATED, u8::from(on));
-                }
+        self.push(RTM_NEWLINK, 0, format_args!("set bridge port `{link}`"), |w| {
+            target(w, link, (0, 0));
+            w.nested(IFLA_LINKINFO, |w| {
+                w.text(IFLA_INFO_SLAVE_KIND, "bridge");
+                w.nested(IFLA_INFO_SLAVE_DATA, |w| {
+                    if let Some(on) = port.hairpin {
+                        w.u8(HAIRPIN, u8::from(on));
+                    }
+                    if let Some(on) = port.isolated {
+                        w.u8(ISOLATED, u8::from(on));
+                    }
+                });
             });
         })
     }
@@ -233,7 +241,7 @@ impl Socket {
     /// All links.
     pub fn links(&mut self) -> Result<Vec<Link>> {
         let mut w = Writer::default();
-        header(&mut w, 0, 0, (0, 0));
+        header(&mut w, 0, (0, 0));
         self.list("list links", RTM_GETLINK, &w.bytes, parse)
     }
 
@@ -245,8 +253,8 @@ impl Socket {
     }
 }
 
-fn header(w: &mut Writer, family: u8, index: u32, (flags, change): (u32, u32)) {
-    w.raw(&[family, 0, 0, 0]);
+fn header(w: &mut Writer, index: u32, (flags, change): (u32, u32)) {
+    w.raw(&[0; 4]);
     w.raw(&index.to_ne_bytes());
     w.raw(&flags.to_ne_bytes());
     w.raw(&change.to_ne_bytes());
@@ -254,9 +262,9 @@ fn header(w: &mut Writer, family: u8, index: u32, (flags, change): (u32, u32)) {
 
 fn target(w: &mut Writer, link: LinkName<'_>, flags: (u32, u32)) {
     match link {
-        LinkName::Index(index) => header(w, 0, index, flags),
+        LinkName::Index(index) => header(w, index, flags),
         LinkName::Name(name) => {
-            header(w, 0, 0, flags);
+            header(w, 0, flags);
             w.text(IFLA_IFNAME, name);
         }
     }
@@ -285,7 +293,7 @@ impl Attributes<'_> {
 
 fn new_link(w: &mut Writer, link: &NewLink<'_>) {
     let flags = if link.up { (UP, UP) } else { (0, 0) };
-    header(w, 0, link.index.unwrap_or(0), flags);
+    header(w, link.index.unwrap_or(0), flags);
     Attributes { name: Some(link.name), mac: link.mac, mtu: link.mtu }.write(w);
     if let Some(master) = link.master {
         w.u32(IFLA_MASTER, master);
@@ -343,7 +351,7 @@ fn info(w: &mut Writer, kind: &Kind<'_>) {
 
 /// The other end of a pair: header and attributes, without a kind.
 fn new_link_peer(w: &mut Writer, peer: &NewLink<'_>) {
-    header(w, 0, peer.index.unwrap_or(0), (0, 0));
+    header(w, peer.index.unwrap_or(0), (0, 0));
     Attributes { name: Some(peer.name), mac: peer.mac, mtu: peer.mtu }.write(w);
     w.u32(IFLA_NUM_TX_QUEUES, 1);
     w.u32(IFLA_NUM_RX_QUEUES, 1);

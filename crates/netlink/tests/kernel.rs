@@ -83,7 +83,7 @@ fn veth_with_its_peer_straight_in_another_namespace() {
         let veth = host.link(LinkName::Name("veth1")).unwrap().unwrap();
         assert_eq!((veth.master, veth.link), (7, 20));
         let port = BridgePort { isolated: Some(true), hairpin: Some(true) };
-        host.run(Batch::new().set_bridge_port(veth.index, port)).unwrap();
+        host.run(Batch::new().set_bridge_port(LinkName::Name("veth1"), port).settle_link(LinkName::Index(7))).unwrap();
     });
 }
 

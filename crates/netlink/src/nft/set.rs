@@ -109,6 +109,8 @@ pub enum ElementData {
     Accept(bool),
     /// To a chain and back.
     Jump(String),
+    /// The key is the first that is no longer in the range which the element before began.
+    EndOfRange,
 }
 
 impl Set<'_> {
@@ -166,12 +168,17 @@ impl Element {
     pub(crate) fn write(&self, w: &mut Writer, with_data: bool) {
         const KEY: u16 = 1;
         const DATA: u16 = 2;
+        const FLAGS: u16 = 3;
+        const INTERVAL_END: u32 = 1;
         w.nested(KEY, |w| value(w, &self.key));
+        if self.data == ElementData::EndOfRange {
+            w.be32(FLAGS, INTERVAL_END);
+        }
         if !with_data {
             return;
         }
         match &self.data {
-            ElementData::None => {}
+            ElementData::None | ElementData::EndOfRange => {}
             ElementData::Value(bytes) => w.nested(DATA, |w| value(w, bytes)),
             ElementData::Accept(true) => w.nested(DATA, |w| Verdict::Accept.write(w)),
             ElementData::Accept(false) => w.nested(DATA, |w| Verdict::Drop.write(w)),
