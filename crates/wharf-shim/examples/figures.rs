@@ -49,6 +49,15 @@ fn output(host: &Host) {
     container.exit();
     println!("100 MB to the log              {:.3} s", start.elapsed().as_secs_f64());
 
+    let (mut client, mut attach, socket) = Client::new(1, Target::Init, Wire::Raw);
+    attach.stdout = false;
+    let announced = format!("{script}; echo end >&2; sleep 1000");
+    let started = host.try_run("cpu", &["sh", "-c", &announced], &PLAIN, vec![(attach, socket)]);
+    let container = started.expect("the container starts");
+    client.read_until("end");
+    println!("of which the keeper computes   {:.2} s", cpu(&keeper_of(container.init.started.pid)));
+    drop(container);
+
     let (mut client, attach, socket) = Client::new(1, Target::Init, Wire::Stdcopy);
     let start = Instant::now();
     let started = host.try_run("attached", &["sh", "-c", &script], &PLAIN, vec![(attach, socket)]);
@@ -67,12 +76,23 @@ fn memory(host: &Host) {
     let (mut keepers, mut inits) = (0, 0);
     for container in &containers {
         let init = container.init.started.pid;
-        let status = std::fs::read_to_string(format!("/proc/{init}/status")).expect("it lives");
-        let keeper = status.lines().find_map(|line| line.strip_prefix("PPid:\t")).expect("a parent").to_owned();
-        keepers += pss(&keeper);
+        keepers += pss(&keeper_of(init));
         inits += pss(&init.to_string());
     }
     println!("memory of a keeper at rest     {} KiB (its `sleep`: {} KiB)", keepers / COUNT, inits / COUNT);
+}
+
+fn keeper_of(init: u32) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{init}/status")).expect("it lives");
+    status.lines().find_map(|line| line.strip_prefix("PPid:\t")).expect("a parent").to_owned()
+}
+
+/// Seconds of processor time, in user and kernel mode.
+fn cpu(pid: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let fields: Vec<&str> = stat.rsplit_once(") ").expect("a name").1.split(' ').collect();
+    let ticks = |field: usize| fields[field - 3].parse::<f64>().expect("a number");
+    (ticks(14) + ticks(15)) / 100.0
 }
 
 fn pss(pid: &str) -> u64 {

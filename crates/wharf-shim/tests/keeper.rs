@@ -343,3 +343,34 @@ fn keepers_are_named_and_protected() {
         assert!(line.ends_with("\t0000000000000000"), "{line}");
     }
 }
+
+#[test]
+fn rubbish_on_the_socket_costs_only_its_sender() {
+    let host = Host::new();
+    let mut container = host.run("c1", &["sh", "-c", "read x; exit 5"], &INTERACTIVE);
+    for packet in
+        [&b"x"[..], &[1, 2, 3, 0], &[9, 9, 9, 9], &[1, 0x82, 1, 0], &[1, 99, 1, 0], &[1, 1, 1, 0, 0xff], &[7; 60_000]]
+    {
+        let socket = rustix::net::socket_with(
+            rustix::net::AddressFamily::UNIX,
+            rustix::net::SocketType::SEQPACKET,
+            rustix::net::SocketFlags::CLOEXEC,
+            None,
+        )
+        .expect("a socket");
+        let path = host.run_dir("c1").join("shim.sock");
+        let address = rustix::net::SocketAddrUnix::new(&path).expect("an address");
+        rustix::net::connect(&socket, &address).expect("the keeper listens");
+        rustix::net::send(&socket, packet, rustix::net::SendFlags::NOSIGNAL).expect("it is sent");
+        rustix::net::shutdown(&socket, rustix::net::Shutdown::Write).expect("it shuts");
+        // an answer or none, then the end of the connection
+        let mut answer = [0; 1024];
+        while rustix::net::recv(&socket, &mut answer, rustix::net::RecvFlags::empty()).is_ok_and(|(_, count)| count > 0)
+        {
+        }
+    }
+    let (snapshot, _) = host.block_on(container.keeper.snapshot()).expect("a snapshot");
+    assert_eq!(snapshot.exit, None);
+    host.block_on(container.keeper.close_stdin(Target::Init)).expect("it closes");
+    assert_eq!(container.exit().code, 5);
+}
