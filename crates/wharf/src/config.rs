@@ -59,11 +59,6 @@ impl Config {
         config
     }
 
-    /// The folder that everything of the client lies in.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// The file itself.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.join("config.json")

@@ -171,6 +171,11 @@ fn help_text(session: &Session, path: &str, command: &Command) -> String {
     let config = session.config_folder().to_string_lossy().into_owned();
     let width = terminal::width();
     let page = Page { program: &session.program, path, width, config: &config, engine: engine.as_ref() };
+    let experimental = path.starts_with("checkpoint") && !page.shows(Needs::Experimental);
+    if experimental {
+        let full = help::full_path(&session.program, path);
+        return format!("{full} is only supported on a Docker daemon with experimental features enabled\n");
+    }
     help::render(&page, command)
 }
 

@@ -122,7 +122,8 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
 }
 
 /// `time.Duration.String`
-pub(crate) fn duration(nanoseconds: i64) -> String {
+#[cfg(test)]
+fn duration(nanoseconds: i64) -> String {
     if nanoseconds == 0 {
         return "0s".into();
     }

@@ -25,7 +25,7 @@ impl Page<'_> {
         full_path(self.program, self.path)
     }
 
-    fn shows(&self, needs: Needs) -> bool {
+    pub(crate) fn shows(&self, needs: Needs) -> bool {
         let Some(engine) = self.engine else { return true };
         match needs {
             Needs::Nothing => true,
@@ -48,9 +48,10 @@ pub(crate) fn usage(program: &str, path: &str, command: &Command) -> String {
     let mut out = String::new();
     for (index, line) in command.usage.split("\n\t").enumerate() {
         if index > 0 {
-            out.push_str("\n\t");
+            _ = write!(out, "\n\t{program} {}", command.name);
+        } else {
+            out.push_str(&full);
         }
-        out.push_str(&full);
         if !line.is_empty() {
             _ = write!(out, " {line}");
         }
@@ -104,8 +105,12 @@ fn commands(page: &Page<'_>, command: &Command, out: &mut String) {
         });
         _ = write!(out, "\n{title}:\n");
         for command in inner {
-            let about = command.about.split('\n').next().unwrap_or_default();
-            let about = if command.about.contains('\n') { about.trim_end_matches('.') } else { about };
+            let first = command.about.split('\n').next().unwrap_or_default();
+            let about = match command.brief {
+                "" if command.about.contains('\n') => first.trim_end_matches('.'),
+                "" => first,
+                brief => brief,
+            };
             _ = writeln!(out, "  {:width$} {about}", command.name);
         }
     };

@@ -118,9 +118,6 @@ fn create_container(call: &Call<'_>, body: &Value) -> Result<String, Exit> {
         AnyReference::Named(name) => Some(name.with_default_tag().familiar()),
     };
     let host = &body["HostConfig"];
-    if json::truth(host, "OomKillDisable") && json::int(host, "Memory") == 0 {
-        output::err("WARNING: Disabling the OOM killer on containers without setting a '-m/--memory' limit may be dangerous.\n");
-    }
     for server in json::strings(host, "Dns").into_iter().filter(|server| server.starts_with("127.")) {
         output::err(&format!("WARNING: Localhost DNS setting (--dns={server}) may fail in containers.\n"));
     }

@@ -191,11 +191,6 @@ impl Body {
         Ok((bytes, done.then_some(self.connection)))
     }
 
-    /// A handle with which another thread can end the stream.
-    pub(crate) fn closer(&self) -> io::Result<Stream> {
-        self.connection.stream.try_clone()
-    }
-
     fn take(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.connection.at == self.connection.buffer.len() && self.connection.fill()? == 0 {
             return Ok(0);

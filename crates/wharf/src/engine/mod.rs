@@ -48,12 +48,4 @@ impl Error {
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Response { status: 404, .. })
     }
-
-    /// The engine's own sentence, without the prefix.
-    pub(crate) fn sentence(&self) -> String {
-        match self {
-            Self::Response { message, .. } => message.clone(),
-            other => other.to_string(),
-        }
-    }
 }

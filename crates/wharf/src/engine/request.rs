@@ -112,11 +112,6 @@ impl Client {
         Ok(self.version.get_or_init(|| format!("{}.{}", agreed.0, agreed.1)))
     }
 
-    /// Whether the agreed version is at least `1.minor`.
-    pub(crate) fn at_least(&self, minor: u32) -> bool {
-        self.version().ok().and_then(parse_version).is_some_and(|version| version >= (1, minor))
-    }
-
     /// Asks the engine what it is.
     pub(crate) fn ping(&self) -> Result<Ping, Error> {
         let (head, body) = self.exchange(Method::Head, "/_ping", &[], Payload::Nothing)?;
@@ -279,12 +274,6 @@ impl Client {
         self.json(body)
     }
 
-    /// `GET` the bytes of a document.
-    pub(crate) fn get_raw(&self, path: &str, query: &Query) -> Result<Vec<u8>, Error> {
-        let (_, body) = self.send(Method::Get, path, query, &[], Payload::Nothing)?;
-        self.collect(body)
-    }
-
     /// `POST` with an optional document; the answer's document (or `null`).
     pub(crate) fn post(&self, path: &str, query: &Query, body: Option<&Value>) -> Result<Value, Error> {
         let payload = body.map_or(Payload::Nothing, Payload::Json);
@@ -307,13 +296,6 @@ impl Client {
     /// `GET` whose answer is read as it comes.
     pub(crate) fn open(&self, path: &str, query: &Query) -> Result<(Head, Body), Error> {
         self.send(Method::Get, path, query, &[], Payload::Nothing)
-    }
-
-    /// `HEAD`: only the headers.
-    pub(crate) fn head(&self, path: &str, query: &Query) -> Result<Head, Error> {
-        let (head, body) = self.send(Method::Head, path, query, &[], Payload::Nothing)?;
-        self.keep(body);
-        Ok(head)
     }
 
     /// Sends a stream of the given content type; the answer is read as it comes.

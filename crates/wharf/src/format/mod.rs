@@ -77,11 +77,6 @@ impl Format {
             Err(error) => Err(Exit::error(format!("template parsing error: {error}"))),
         }
     }
-
-    /// Whether this is a table.
-    pub(crate) fn is_table(&self) -> bool {
-        self.table
-    }
 }
 
 /// A row whose fields docker computes with methods: in JSON they stand in alphabetical order.

@@ -99,7 +99,6 @@ static CONTAINER_CREATE_FLAGS: &[Flag] = &[
     Flag::new("privileged", Kind::Bool, "Give extended privileges to this container"),
     Flag::new("publish", Kind::List(Check::Nothing), "Publish a container's port(s) to the host").short('p'),
     Flag::new("publish-all", Kind::Bool, "Publish all exposed ports to random ports").short('P'),
-    Flag::new("pull", Kind::Text, "Pull image before creating (\"always\", \"|missing\", \"never\") (default \"missing\")"),
     Flag::new("quiet", Kind::Bool, "Suppress the pull output").short('q'),
     Flag::new("read-only", Kind::Bool, "Mount the container's root filesystem as read only"),
     Flag::new("restart", Kind::Text, "Restart policy to apply when a container exits (default \"no\")"),
@@ -227,7 +226,12 @@ static CONTAINER_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("restart", Kind::Text, "Restart policy to apply when a container exits"),
 ];
 
+static CONTAINER_CREATE_ONLY_FLAGS: &[Flag] = &[
+    Flag::new("pull", Kind::Text, "Pull image before creating (\"always\", \"|missing\", \"never\") (default \"missing\")"),
+];
+
 static CONTAINER_RUN_FLAGS: &[Flag] = &[
+    Flag::new("pull", Kind::Text, "Pull image before running (\"always\", \"missing\", \"never\") (default \"missing\")"),
     Flag::new("detach", Kind::Bool, "Run container in background and print container ID").short('d'),
     Flag::new("detach-keys", Kind::Text, "Override the key sequence for detaching a container"),
     Flag::new("sig-proxy", Kind::Bool, "Proxy received signals to the process (default true)"),
@@ -279,7 +283,7 @@ pub(super) static CONTAINER_CREATE: Command = Command {
     usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
     about: "Create a new container",
     same_as: "{} container create, {} create",
-    flags: &[CONTAINER_CREATE_FLAGS],
+    flags: &[CONTAINER_CREATE_FLAGS, CONTAINER_CREATE_ONLY_FLAGS],
     args: Args::Min(1),
     action: Action::ContainerCreate,
     interspersed: false,

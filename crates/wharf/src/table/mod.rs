@@ -23,6 +23,8 @@ pub(crate) struct Command {
     /// What follows the command's path in the usage line; further lines likewise.
     pub(crate) usage: &'static str,
     pub(crate) about: &'static str,
+    /// One line for the parent's list, where that is not the first of `about`.
+    pub(crate) brief: &'static str,
     /// The `Aliases:` line, `{}` standing for the program.
     pub(crate) same_as: &'static str,
     pub(crate) flags: &'static [&'static [Flag]],
@@ -43,6 +45,7 @@ impl Command {
         aliases: &[],
         usage: "",
         about: "",
+        brief: "",
         same_as: "",
         flags: &[],
         args: Args::Any,
@@ -61,6 +64,7 @@ impl Command {
             aliases: &[],
             usage,
             about: self.about,
+            brief: self.brief,
             same_as: self.same_as,
             flags: self.flags,
             args: self.args,

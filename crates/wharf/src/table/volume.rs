@@ -98,6 +98,7 @@ pub(super) static VOLUME_RM: Command = Command {
     aliases: &["remove"],
     usage: "[OPTIONS] VOLUME [VOLUME...]",
     about: "Remove one or more volumes. You cannot remove a volume that is in use by a container.",
+    brief: "Remove one or more volumes",
     same_as: "{} volume rm, {} volume remove",
     flags: &[VOLUME_RM_FLAGS],
     args: Args::Min(1),
