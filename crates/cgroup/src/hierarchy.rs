@@ -42,7 +42,7 @@ impl Hierarchy {
     /// # Errors
     /// [`Error::Unsupported`] when there is none; [`Error::Kernel`] when one cannot be opened.
     pub fn detect(root: &Path) -> Result<Self, Error> {
-        let table = Path::new("/proc/self/mountinfo");
+        let table = Path::new("/proc/thread-self/mountinfo");
         let text = std::fs::read_to_string(table).map_err(|error| {
             let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
             Error::kernel("read", table, errno)
