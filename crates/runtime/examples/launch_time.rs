@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p wharf-runtime --example launch_time -- ROOTFS [COUNT] [PROGRAM…]`
 
+#![allow(clippy::print_stdout, reason = "figures are what it is for")]
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use wharf_runtime::{LaunchFds, Overlay, PlanOptions, Root, launch, plan};

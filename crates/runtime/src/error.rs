@@ -169,8 +169,6 @@ steps! {
     Seccomp = "install seccomp filter",
     /// Handing the filter's listener to the agent.
     SeccompListener = "send seccomp listener",
-    /// execve.
-    Exec = "exec",
 }
 
 impl Step {
@@ -207,8 +205,10 @@ impl LaunchError {
     /// What it means to whoever asked.
     pub fn kind(&self) -> LaunchErrorKind {
         match (self.step, self.errno) {
-            (Step::LookUp | Step::Exec, libc_errno::ENOENT) => LaunchErrorKind::NotFound,
-            (Step::LookUp | Step::Exec, _) => LaunchErrorKind::NotExecutable,
+            (Step::LookUp | Step::Chdir, libc_errno::ENOENT) => LaunchErrorKind::NotFound,
+            (Step::LookUp, _) | (Step::Chdir, libc_errno::EACCES | libc_errno::ENOTDIR) => {
+                LaunchErrorKind::NotExecutable
+            }
             _ => LaunchErrorKind::Setup,
         }
     }
@@ -225,6 +225,7 @@ impl LaunchError {
 
 mod libc_errno {
     pub(super) const ENOENT: i32 = wharf_sys::Errno::NOENT.raw_os_error();
+    pub(super) const EACCES: i32 = wharf_sys::Errno::ACCESS.raw_os_error();
     pub(super) const EISDIR: i32 = wharf_sys::Errno::ISDIR.raw_os_error();
     pub(super) const ENOTDIR: i32 = wharf_sys::Errno::NOTDIR.raw_os_error();
 }
@@ -247,9 +248,8 @@ impl fmt::Display for LaunchError {
                 write!(f, "exec: {object:?}: executable file not found in $PATH")
             }
             (Step::LookUp, libc_errno::ENOENT) => write!(f, "exec: {object:?}: stat {object}: {text}"),
-            (Step::LookUp, libc_errno::EISDIR) => write!(f, "exec: {object:?}: is a directory"),
+            (Step::LookUp, libc_errno::EISDIR) => write!(f, "exec: {object:?}: is a directory: permission denied"),
             (Step::LookUp, _) => write!(f, "exec: {object:?}: {text}"),
-            (Step::Exec, _) => write!(f, "exec {object}: {text}"),
             (Step::RuntimeHook, _) => write!(f, "{object}"),
             (Step::CwdOutside, _) => write!(f, "{}", self.step.operation()),
             (Step::Chdir, _) => write!(f, "chdir to cwd ({object:?}) set in config.json failed: {text}"),

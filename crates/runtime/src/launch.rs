@@ -113,6 +113,7 @@ impl Init {
 pub fn launch(plan: &Plan, fds: LaunchFds) -> Result<Init, LaunchError> {
     let LaunchFds { stdio, cgroup, namespaces, preserve, start } = fds;
     let (opened, flags) = prepare::open(plan, namespaces, cgroup.tasks)?;
+    fail_point("runtime.launch.opened")?;
     let outer_limits = plan.id_maps.is_some() || joins(&opened, NamespaceType::User).is_some();
     let spawned = spawn(
         &plan.process,
@@ -176,7 +177,7 @@ pub(crate) fn spawn(
     };
     let (pid, pidfd) = clone(&prepared)?;
     let spawned = Spawned { pid, pidfd, channel: ours };
-    if let Err(error) = settle(&spawned) {
+    if let Err(error) = fail_point("runtime.launch.cloned").and_then(|()| settle(&spawned)) {
         end(&spawned.pidfd);
         return Err(error);
     }
@@ -298,7 +299,10 @@ fn listen(
                 );
             }
             Message::Event(Event::Console, _, master) => console = master,
-            Message::Event(Event::Ready, ..) if matches!(start, Start::Now) => ready = true,
+            Message::Event(Event::Ready, ..) if matches!(start, Start::Now) => {
+                fail_point("runtime.launch.ready")?;
+                ready = true;
+            }
             Message::Event(Event::Ready, ..) => return Ok(console),
             Message::Event(event, _, fd) => {
                 answer(event, fd, spawned, process, plan)?;
@@ -311,6 +315,11 @@ fn listen(
         let _ = hooks::run(plan, Moment::Poststart, Moment::Poststart.status(), pid);
     }
     Ok(console)
+}
+
+/// A place for tests to fail at.
+fn fail_point(name: &str) -> Result<(), LaunchError> {
+    wharf_sys::failpoint::hit(name).map_err(|errno| LaunchError::about(Step::Channel, errno, name))
 }
 
 /// Events that the child waits at.
@@ -362,6 +371,6 @@ fn describe(fail: &Fail, plan: &Plan, program: &str) -> LaunchError {
 }
 
 fn describe_process(fail: &Fail, program: &str) -> LaunchError {
-    let object = matches!(fail.step, Step::LookUp | Step::Exec).then(|| program.to_owned());
+    let object = matches!(fail.step, Step::LookUp).then(|| program.to_owned());
     LaunchError { step: fail.step, errno: fail.errno.raw_os_error(), object }
 }

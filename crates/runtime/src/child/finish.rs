@@ -8,6 +8,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 use std::cell::Cell;
+use std::ffi::CStr;
 use wharf_sys::exec::PointerArray;
 use wharf_sys::fd::{Arranged, arrange};
 
@@ -90,9 +91,20 @@ fn last_steps(
             }
             let env = PointerArray::with_last(&process.env, found.home.as_deref());
             let errno = wharf_sys::exec::execve(&found.path, &prepared.argv, &env);
-            Fail { step: Step::Exec, index: 0, errno }
+            refused(&found.path, errno, arranged)
         }
     }
+}
+
+/// The program is there but the kernel does not take it (no format of its, or no interpreter). Container engines count that as
+/// a program that started and failed: it says so on its error output and its exit code is 255.
+fn refused(path: &CStr, errno: Errno, arranged: &Arranged) -> ! {
+    let text = format!("exec {}: {}\n", path.to_string_lossy(), crate::error::errno_text(errno.raw_os_error()));
+    if let Some(stderr) = arranged.get(2) {
+        // nobody is left to tell that this could not be told
+        let _ = rustix::io::write(stderr, text.as_bytes());
+    }
+    wharf_sys::clone::exit(255)
 }
 
 /// Limits, user, rights, working directory, the program's path.

@@ -17,7 +17,7 @@ mod paths;
 mod program;
 
 pub(crate) use finish::{Prepared, Wait};
-pub(crate) use mounts::{filesystem, open_source};
+pub(crate) use mounts::open_source;
 
 use crate::channel::{At, Done, Event, Fail, await_go, tell, tell_failure};
 use crate::plan::{ExecPlan, Plan, ProcessPlan};
@@ -126,6 +126,7 @@ fn container(plan: &Plan, opened: &Opened, prepared: &Prepared<'_>) -> Done<Opti
     attach_root(root)?;
     let previous = rustix::process::umask(Mode::empty());
     mounts::all(plan, root, &opened.sources)?;
+    wharf_sys::failpoint::hit("runtime.child.mounted").at(Step::Mount, usize::from(u16::MAX))?;
     dev::populate(plan, root)?;
     let console = match plan.process.terminal {
         Some(_) => Some(console::open(root, channel, true)?),
@@ -144,6 +145,7 @@ fn container(plan: &Plan, opened: &Opened, prepared: &Prepared<'_>) -> Done<Opti
     rustix::process::umask(previous);
     label(&plan.process)?;
     pivot(plan, root)?;
+    wharf_sys::failpoint::hit("runtime.child.pivoted").at(Step::PivotRoot, 6)?;
     Ok(console)
 }
 

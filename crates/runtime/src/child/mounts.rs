@@ -94,7 +94,7 @@ fn target(step: &MountStep, i: usize, root: BorrowedFd<'_>, make: Make) -> Done<
 }
 
 /// A new instance of a file system, detached.
-pub(crate) fn filesystem(
+pub(super) fn filesystem(
     kind: &CStr,
     source: &CStr,
     options: &[(CString, Option<CString>)],

@@ -22,20 +22,16 @@ pub(super) fn find(process: &ProcessPlan) -> Done<CString> {
     if name.as_bytes().contains(&b'/') {
         return executable(name).map(|()| name.clone()).map_err(fail);
     }
-    let mut refused = None;
     for dir in &process.path {
         let mut path = dir.to_bytes().to_vec();
         path.push(b'/');
         path.extend(name.to_bytes());
         let Ok(path) = CString::new(path) else { continue };
-        match executable(&path) {
-            Ok(()) => return Ok(path),
-            Err(Errno::ACCESS) => refused = Some(Errno::ACCESS),
-            Err(_) => {}
+        // as users know it from Go's LookPath: what is there but not executable is passed over as if it were not there
+        if executable(&path).is_ok() {
+            return Ok(path);
         }
     }
-    // Go's LookPath, which users know: what is there but not executable is passed over as if it were not there
-    let _ = refused;
     Err(fail(Errno::NOENT))
 }
 

@@ -4,10 +4,10 @@ use crate::child::{self, Opened};
 use crate::hooks::{quote, state};
 use crate::plan::{IdMaps, MountSource, MountStep, Overlay, Plan, ProcessPlan, Root};
 use crate::{LaunchError, Step};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fmt::Write;
 use wharf_spec::runtime::{ContainerStatus, NamespaceType, OCI_VERSION};
 use wharf_sys::clone::{Flags, Side, clone3};
@@ -71,21 +71,47 @@ fn open_root(root: &Root) -> std::result::Result<OwnedFd, LaunchError> {
 /// An overlay, detached. Index and metacopy are off as with Docker: layers must stay plain folders.
 fn mount_overlay(overlay: &Overlay) -> std::result::Result<OwnedFd, LaunchError> {
     let object = overlay.upper.as_ref().map_or(overlay.source.as_c_str(), |(upper, _)| upper.as_c_str());
-    let mut options: Vec<(CString, Option<CString>)> = Vec::with_capacity(overlay.lower.len() + 6);
+    overlay_tree(overlay).map_err(|errno| about(Step::Overlay, errno, object))
+}
+
+fn overlay_tree(overlay: &Overlay) -> Result<OwnedFd> {
+    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+    use rustix::mount::{fsconfig_set_flag, fsconfig_set_string};
+    let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    fsconfig_set_string(context, c"source", &overlay.source)?;
     for lower in &overlay.lower {
-        options.push((c"lowerdir+".into(), Some(lower.clone())));
+        set_folder(context, c"lowerdir+", lower)?;
     }
     if let Some((upper, work)) = &overlay.upper {
-        options.push((c"upperdir".into(), Some(upper.clone())));
-        options.push((c"workdir".into(), Some(work.clone())));
-        for (key, value) in [(c"index", c"off"), (c"metacopy", c"off")] {
+        set_folder(context, c"upperdir", upper)?;
+        set_folder(context, c"workdir", work)?;
+        for key in [c"index", c"metacopy"] {
             if !overlay.options.iter().any(|(own, _)| own.as_c_str() == key) {
-                options.push((key.into(), Some(value.into())));
+                fsconfig_set_string(context, key, c"off")?;
             }
         }
     }
-    options.extend(overlay.options.iter().cloned());
-    child::filesystem(c"overlay", &overlay.source, &options, 0).map_err(|errno| about(Step::Overlay, errno, object))
+    for (key, value) in &overlay.options {
+        match value {
+            Some(value) => fsconfig_set_string(context, key.as_c_str(), value.as_c_str())?,
+            None => fsconfig_set_flag(context, key.as_c_str())?,
+        }
+    }
+    fsconfig_create(context)?;
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+}
+
+/// A folder of an overlay: by name, so that the mount table shows it, or, when the name is longer than the kernel takes, by
+/// descriptor (Linux 6.13).
+fn set_folder(context: BorrowedFd<'_>, key: &CStr, path: &CStr) -> Result<()> {
+    const LONGEST: usize = 255;
+    if path.count_bytes() <= LONGEST {
+        return rustix::mount::fsconfig_set_string(context, key, path);
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(path, flags, Mode::empty())?;
+    rustix::mount::fsconfig_set_fd(context, key, folder.as_fd())
 }
 
 /// A bind source as a detached mount that the child may use although it has no rights in this user namespace.
