@@ -66,7 +66,7 @@ fn sysctls(network: &Network, options: &BridgeOptions) -> Result<()> {
         write_sysctl(&format!("net/ipv6/conf/{}/disable_ipv6", options.link), "0").or_else(ignore_missing)?;
         write_sysctl(&format!("net/ipv6/conf/{}/accept_ra", options.link), "0").or_else(ignore_missing)?;
         // until it has found out that nobody has its link-local address, it asks for no neighbour
-        write_sysctl(&format!("net/ipv6/conf/{}/dad_transmits", options.link), "0").or_else(ignore_missing)?;
+        write_sysctl(&format!("net/ipv6/conf/{}/accept_dad", options.link), "0").or_else(ignore_missing)?;
         write_sysctl("net/ipv6/conf/default/forwarding", "1").or_else(ignore_missing)?;
         write_sysctl("net/ipv6/conf/all/forwarding", "1").or_else(ignore_missing)?;
     }
@@ -161,7 +161,7 @@ pub(crate) fn join(host: &mut Socket, name: &str, options: &BridgeOptions) -> Re
 /// Switches IPv6 on for one interface; the calling thread is inside.
 pub(crate) fn ipv6_on(interface: &str) -> Result<()> {
     write_sysctl(&format!("net/ipv6/conf/{interface}/accept_ra"), "0").or_else(ignore_missing)?;
-    write_sysctl(&format!("net/ipv6/conf/{interface}/dad_transmits"), "0").or_else(ignore_missing)?;
+    write_sysctl(&format!("net/ipv6/conf/{interface}/accept_dad"), "0").or_else(ignore_missing)?;
     write_sysctl(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "0").or_else(ignore_missing)
 }
 

@@ -217,7 +217,7 @@ fn bridge_options(options: &Options, id: &NetworkId, world: &World<'_>) -> Resul
         ),
     };
     let link = match options.get(NAME) {
-        None => format!("br-{}", id.short()),
+        None => link_of(id),
         Some(name) => link_name(name)?,
     };
     let same = world.networks.iter().find(|n| n.bridge.as_ref().is_some_and(|b| b.link == link));
@@ -244,6 +244,11 @@ fn bridge_options(options: &Options, id: &NetworkId, world: &World<'_>) -> Resul
         prefix,
         foreign: false,
     })
+}
+
+/// The name we make up for the link of a network.
+pub(crate) fn link_of(id: &NetworkId) -> String {
+    format!("br-{}", id.short())
 }
 
 /// A name that the kernel takes for a link.

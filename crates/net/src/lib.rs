@@ -24,6 +24,7 @@ mod create;
 mod endpoint;
 mod error;
 mod firewall;
+mod graves;
 mod guard;
 mod ipam;
 mod macvlan;

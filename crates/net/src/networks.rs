@@ -14,6 +14,7 @@ use wharf_netlink::{Link, LinkName, Route, Socket};
 use wharf_state::Db;
 
 use crate::firewall::{self, Hole, Published, State};
+use crate::graves::Graves;
 use crate::ipam::Pool;
 use crate::netns::{self, lock};
 use crate::publish::Ports;
@@ -110,6 +111,7 @@ pub(crate) struct Inner {
     pub(crate) mtu: u32,
     pub(crate) ipv6: bool,
     namespaces: netns::Pool,
+    graves: Graves,
     routes: Mutex<Vec<Socket>>,
     topology: Mutex<()>,
     pub(crate) firewall: Mutex<Socket>,
@@ -249,6 +251,7 @@ impl Networks {
             mtu,
             ipv6: std::path::Path::new("/proc/sys/net/ipv6").exists(),
             namespaces: netns::Pool::start(config.ready_namespaces)?,
+            graves: Graves::start(db.clone(), kept.graves)?,
             routes: Mutex::new(vec![route]),
             topology: Mutex::new(()),
             firewall: Mutex::new(nft),
@@ -337,8 +340,17 @@ impl Networks {
             world.networks.remove(&network.id);
         }
         // the row last: after a crash before that the network is there again, whole
-        inner.take_down(&network);
-        rows::delete_network(&inner.db, &network.id)?;
+        inner.leave_firewall(&network);
+        // a name that we made up is never wanted again; one that the user chose may be, at once
+        let link = network.bridge.as_ref().filter(|b| !b.foreign).map(|b| b.link.as_str());
+        let later = link.filter(|link| *link == create::link_of(&network.id));
+        if later.is_none() {
+            inner.remove_link(&network);
+        }
+        rows::bury_network(&inner.db, &network.id, later)?;
+        if let Some(link) = later {
+            inner.graves.bury(link);
+        }
         Ok(network)
     }
 }
@@ -387,6 +399,11 @@ impl Inner {
 
     /// The opposite. What does not work is logged: the network is gone for the user already.
     fn take_down(&self, network: &Network) {
+        self.leave_firewall(network);
+        self.remove_link(network);
+    }
+
+    fn leave_firewall(&self, network: &Network) {
         let mut nft = lock(&self.firewall);
         {
             let mut world = self.world();
@@ -400,7 +417,9 @@ impl Inner {
                 tracing::error!(network = network.name, %error, "firewall keeps rules of a removed network");
             }
         }
-        drop(nft);
+    }
+
+    fn remove_link(&self, network: &Network) {
         if let Some(options) = &network.bridge
             && let Err(error) = self.with_route(|route| bridge::remove(route, options))
         {

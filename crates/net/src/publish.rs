@@ -96,24 +96,20 @@ impl Ports {
             }
         }
         let mut sockets = Vec::new();
-        for address in addresses {
-            match reserve(protocol, *address, port) {
+        if let [v4, v6] = addresses {
+            // every address of both families: one socket stands for both
+            if let Ok(socket) = reserve(protocol, *v6, port, false) {
+                sockets = vec![Held { address: *v6, _socket: socket }, Held { address: *v4, _socket: None }];
+            }
+        }
+        for address in addresses.iter().filter(|_| sockets.len() < addresses.len()) {
+            match reserve(protocol, *address, port, true) {
                 Ok(socket) => sockets.push(Held { address: *address, _socket: socket }),
                 // no IPv6 on this machine: nobody can take that port away
                 Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) if address.is_ipv6() && address.is_unspecified() => {
                     sockets.push(Held { address: *address, _socket: None });
                 }
-                Err(errno) => {
-                    let host = SocketAddr::new(*address, port);
-                    let why = std::io::Error::from(errno);
-                    let why = match errno {
-                        Errno::ADDRINUSE => "address already in use".to_owned(),
-                        Errno::ADDRNOTAVAIL => "cannot assign requested address".to_owned(),
-                        _ => why.to_string(),
-                    };
-                    let text = format!("failed to bind host port {host}/{}: {why}", protocol.as_str());
-                    return Err(Error::Conflict(text));
-                }
+                Err(errno) => return Err(refused(protocol, SocketAddr::new(*address, port), errno)),
             }
         }
         self.held.entry((protocol, port)).or_default().extend(sockets);
@@ -136,7 +132,7 @@ impl Ports {
     /// Takes ports that a running container has from before; a program that took one meanwhile only costs the proof.
     pub(crate) fn adopt(&mut self, bindings: &[PortBinding]) {
         for b in bindings {
-            let socket = reserve(b.protocol, b.host_ip, b.host_port).ok().flatten();
+            let socket = reserve(b.protocol, b.host_ip, b.host_port, true).ok().flatten();
             let list = self.held.entry((b.protocol, b.host_port)).or_default();
             list.retain(|h| h.address != b.host_ip);
             list.push(Held { address: b.host_ip, _socket: socket });
@@ -149,8 +145,17 @@ fn clash(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4() && (a == b || a.is_unspecified() || b.is_unspecified())
 }
 
+fn refused(protocol: Protocol, host: SocketAddr, errno: Errno) -> Error {
+    let why = match errno {
+        Errno::ADDRINUSE => "address already in use".to_owned(),
+        Errno::ADDRNOTAVAIL => "cannot assign requested address".to_owned(),
+        _ => std::io::Error::from(errno).to_string(),
+    };
+    Error::Conflict(format!("failed to bind host port {host}/{}: {why}", protocol.as_str()))
+}
+
 /// A bound socket that never listens: the port is ours, and what arrives is rewritten before it gets here.
-fn reserve(protocol: Protocol, address: IpAddr, port: u16) -> Result<Option<OwnedFd>, Errno> {
+fn reserve(protocol: Protocol, address: IpAddr, port: u16, only_v6: bool) -> Result<Option<OwnedFd>, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let (kind, number) = match protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
@@ -163,7 +168,7 @@ fn reserve(protocol: Protocol, address: IpAddr, port: u16) -> Result<Option<Owne
         Err(errno) => return Err(errno),
     };
     if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, true)?;
+        sockopt::set_ipv6_v6only(&socket, only_v6)?;
     }
     bind(&socket, &SocketAddr::new(address, port))?;
     Ok(Some(socket))

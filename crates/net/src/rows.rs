@@ -4,6 +4,7 @@
 //!   networks      key = network ID              doc = Network
 //!   sandboxes     key = container ID            doc = Sandbox (of a container that runs)
 //!   reservations  key = container ID/address    doc = {network, address}
+//!   graves        key = name of a link         doc = empty (its network is gone, the link perhaps not yet)
 //!   settings      key = "unique_local"          doc = the prefix of our IPv6 networks
 //! ```
 
@@ -18,6 +19,7 @@ use crate::{ContainerId, Error, Network, NetworkId, Result, Sandbox};
 const NETWORKS: Table = Table("net_networks");
 const SANDBOXES: Table = Table("net_sandboxes");
 const RESERVATIONS: Table = Table("net_reservations");
+const GRAVES: Table = Table("net_graves");
 const SETTINGS: Table = Table("net_settings");
 
 const MIGRATIONS: Migrations = Migrations {
@@ -25,6 +27,7 @@ const MIGRATIONS: Migrations = Migrations {
     steps: &["CREATE TABLE net_networks (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
          CREATE TABLE net_sandboxes (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
          CREATE TABLE net_reservations (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
+         CREATE TABLE net_graves (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
          CREATE TABLE net_settings (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;"],
 };
 
@@ -43,6 +46,7 @@ pub(crate) struct Rows {
     pub(crate) sandboxes: Vec<(ContainerId, Sandbox)>,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) unique_local: Option<Ipv6Addr>,
+    pub(crate) graves: Vec<String>,
 }
 
 /// Reads everything.
@@ -56,6 +60,10 @@ pub(crate) fn load(db: &Db) -> Result<Rows> {
         })?;
         scan(tx, RESERVATIONS, |_, reservation| rows.reservations.push(reservation))?;
         scan(tx, SETTINGS, |_, address| rows.unique_local = Some(address))?;
+        tx.scan(GRAVES, |name, _| {
+            rows.graves.push(name.to_owned());
+            Ok::<_, Error>(())
+        })?;
         Ok(rows)
     })
 }
@@ -78,6 +86,24 @@ pub(crate) fn put_network(db: &Db, network: &Network) -> Result<()> {
 pub(crate) fn delete_network(db: &Db, id: &NetworkId) -> Result<()> {
     let key = id.to_string();
     db.write(move |tx| Ok(tx.delete(NETWORKS, &key).map(drop)?))
+}
+
+/// Removes a network; its link is to follow.
+pub(crate) fn bury_network(db: &Db, id: &NetworkId, link: Option<&str>) -> Result<()> {
+    let (key, link) = (id.to_string(), link.map(str::to_owned));
+    db.write(move |tx| {
+        tx.delete(NETWORKS, &key)?;
+        if let Some(link) = &link {
+            tx.put(GRAVES, link, &[])?;
+        }
+        Ok(())
+    })
+}
+
+/// A link is gone.
+pub(crate) fn delete_grave(db: &Db, link: &str) {
+    let key = link.to_owned();
+    submit(db, move |tx| tx.delete(GRAVES, &key).map(drop));
 }
 
 /// Queues a sandbox: it is on the disk before anything that is written after it.
@@ -129,7 +155,7 @@ fn document(row: &impl Serialize) -> Vec<u8> {
 fn submit(db: &Db, f: impl FnOnce(&Transaction<'_>) -> Result<(), wharf_state::Error> + Send + 'static) {
     db.submit(f, |result: Result<(), wharf_state::Error>| {
         if let Err(error) = result {
-            tracing::error!(%error, "a sandbox was not written");
+            tracing::error!(%error, "a row was not written");
         }
     });
 }

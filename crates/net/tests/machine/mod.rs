@@ -59,7 +59,7 @@ impl Machine {
             let kind = Kind::Veth(Box::new(peer));
             let link = NewLink { name: "eth0", kind, index: Some(near_index), up: true, ..NewLink::default() };
             std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "0").unwrap();
-            std::fs::write("/proc/sys/net/ipv6/conf/default/dad_transmits", "0").unwrap();
+            std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").unwrap();
             let mut socket = Socket::route().unwrap();
             socket.run(Batch::new().add_link(&link)).unwrap();
             std::fs::write("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "0").unwrap();
@@ -73,7 +73,7 @@ impl Machine {
             socket.run(&batch).unwrap();
         });
         within(&outside, || {
-            std::fs::write("/proc/sys/net/ipv6/conf/wan0/dad_transmits", "0").unwrap();
+            std::fs::write("/proc/sys/net/ipv6/conf/wan0/accept_dad", "0").unwrap();
             std::fs::write("/proc/sys/net/ipv6/conf/wan0/disable_ipv6", "0").unwrap();
             let mut batch = Batch::new();
             let up = SetLink { up: Some(true), ..SetLink::default() };
