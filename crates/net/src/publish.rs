@@ -102,7 +102,8 @@ impl Ports {
                 sockets = vec![Held { address: *v6, _socket: socket }, Held { address: *v4, _socket: None }];
             }
         }
-        for address in addresses.iter().filter(|_| sockets.len() < addresses.len()) {
+        let left = if sockets.is_empty() { addresses } else { &[] };
+        for address in left {
             match reserve(protocol, *address, port, true) {
                 Ok(socket) => sockets.push(Held { address: *address, _socket: socket }),
                 // no IPv6 on this machine: nobody can take that port away
