@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
 
+use crate::codec::Codec;
 use crate::file::suffixed;
 use crate::{Error, Result};
 
@@ -17,9 +18,6 @@ const NUMBERED_MAX: u32 = 10_000;
 
 /// How often opening is begun anew because the writer rotated in the middle of it.
 const ATTEMPTS: usize = 32;
-
-/// Bytes of one step of a backward search.
-const STEP: usize = 64 * 1024;
 
 /// One file, open.
 #[derive(Debug)]
@@ -31,8 +29,8 @@ pub(crate) enum Source {
         /// Where reading goes on.
         position: u64,
     },
-    /// Compressed after rotation.
-    Gzip { file: Box<GzDecoder<File>>, skip_lines: u64 },
+    /// Compressed after rotation; the first `skip` records are not wanted.
+    Gzip { file: Box<GzDecoder<File>>, skip: u64 },
 }
 
 impl Source {
@@ -49,85 +47,50 @@ impl Source {
                 *position += count as u64;
                 Ok(count)
             }
-            Self::Gzip { file, skip_lines } => loop {
-                let count = file.read(buffer)?;
-                if *skip_lines == 0 || count == 0 {
-                    return Ok(count);
-                }
-                let mut from = 0;
-                for at in memchr::memchr_iter(b'\n', &buffer[..count]) {
-                    *skip_lines -= 1;
-                    from = at + 1;
-                    if *skip_lines == 0 {
-                        break;
-                    }
-                }
-                if *skip_lines == 0 && from < count {
-                    buffer.copy_within(from..count, 0);
-                    return Ok(count - from);
-                }
-            },
+            Self::Gzip { file, .. } => file.read(buffer),
         }
     }
 
-    /// Moves to the last `lines` lines, and says how many of them it has.
-    fn seek_tail(&mut self, lines: u64) -> io::Result<u64> {
+    /// Goes to the present end.
+    pub(crate) fn skip_rest(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain { file, position, .. } => *position = file.metadata()?.len(),
+            Self::Gzip { file, .. } => _ = io::copy(file, &mut io::sink())?,
+        }
+        Ok(())
+    }
+
+    /// How many of its first records are not wanted.
+    pub(crate) fn skip(&self) -> u64 {
+        match self {
+            Self::Plain { .. } => 0,
+            Self::Gzip { skip, .. } => *skip,
+        }
+    }
+
+    /// Moves to the last `records`, and says how many of them it has.
+    fn seek_tail(&mut self, codec: Codec, records: u64) -> io::Result<u64> {
         match self {
             Self::Plain { file, position, .. } => {
-                let size = file.metadata()?.len();
-                let (start, found) = tail_start(file, size, lines)?;
+                let (start, found) = codec.tail(file, records)?;
                 *position = start;
                 Ok(found)
             }
-            Self::Gzip { file, skip_lines } => {
+            Self::Gzip { file, skip } => {
                 // the clone shares the file's offset: this decoder begins anew afterwards
-                let mut counting = GzDecoder::new(rewound(file)?);
-                let mut buffer = vec![0; STEP];
-                let mut total = 0;
-                loop {
-                    match counting.read(&mut buffer)? {
-                        0 => break,
-                        count => total += memchr::memchr_iter(b'\n', &buffer[..count]).count() as u64,
-                    }
-                }
-                rewind(file)?;
-                *skip_lines = total.saturating_sub(lines);
-                Ok(total.min(lines))
+                let total = codec.count(&mut BufReader::new(GzDecoder::new(rewound(file)?)))?;
+                **file = GzDecoder::new(rewound(file)?);
+                *skip = total.saturating_sub(records);
+                Ok(total.min(records))
             }
         }
     }
-}
-
-fn rewind(file: &mut GzDecoder<File>) -> io::Result<()> {
-    *file = GzDecoder::new(rewound(file)?);
-    Ok(())
 }
 
 fn rewound(file: &GzDecoder<File>) -> io::Result<File> {
     let mut plain = file.get_ref().try_clone()?;
     io::Seek::rewind(&mut plain)?;
     Ok(plain)
-}
-
-/// Where the last `lines` lines of a file begin, and how many they are. Looks at no more than it must, from the end.
-fn tail_start(file: &File, size: u64, lines: u64) -> io::Result<(u64, u64)> {
-    let mut buffer = vec![0; STEP];
-    let mut end = size;
-    let mut newlines = 0;
-    while end > 0 {
-        let start = end.saturating_sub(STEP as u64);
-        let block = &mut buffer[..(end - start) as usize];
-        file.read_exact_at(block, start)?;
-        for at in memchr::memrchr_iter(b'\n', block) {
-            // this newline ends the line before the wanted ones
-            if newlines == lines {
-                return Ok((start + at as u64 + 1, lines));
-            }
-            newlines += 1;
-        }
-        end = start;
-    }
-    Ok((0, newlines))
 }
 
 /// Opens all files of the log at `path`, oldest first.
@@ -160,11 +123,11 @@ pub(crate) fn open_after(path: &Path, inode: u64) -> Result<Option<VecDeque<Sour
     Ok(Some(chain))
 }
 
-/// Drops what is before the last `lines` lines of the whole log.
-pub(crate) fn seek_tail(chain: &mut VecDeque<Source>, lines: u64, path: &Path) -> Result<()> {
-    let mut wanted = lines;
+/// Drops what is before the last `records` of the whole log.
+pub(crate) fn seek_tail(chain: &mut VecDeque<Source>, codec: Codec, records: u64, path: &Path) -> Result<()> {
+    let mut wanted = records;
     for place in (0..chain.len()).rev() {
-        wanted -= chain[place].seek_tail(wanted).map_err(|error| Error::io("read", path, error))?;
+        wanted -= chain[place].seek_tail(codec, wanted).map_err(|error| Error::io("read", path, error))?;
         if wanted == 0 {
             chain.drain(..place);
             break;
@@ -185,7 +148,7 @@ fn open_numbered(path: &Path, number: u32) -> io::Result<Option<Source>> {
         return Source::plain(file).map(Some);
     }
     let compressed = open_one(&suffixed(path, &format!(".{number}.gz")))?;
-    Ok(compressed.map(|file| Source::Gzip { file: Box::new(GzDecoder::new(file)), skip_lines: 0 }))
+    Ok(compressed.map(|file| Source::Gzip { file: Box::new(GzDecoder::new(file)), skip: 0 }))
 }
 
 fn open_one(path: &Path) -> io::Result<Option<File>> {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
+use crate::codec::Codec;
 use crate::{Error, Result};
 
 /// When a new file begins and how many are kept.
@@ -26,6 +27,11 @@ pub struct Rotation {
     pub max_file: u32,
     /// Rotated files are compressed with gzip.
     pub compress: bool,
+}
+
+impl Rotation {
+    /// What Docker's `local` driver does when not told otherwise: five files of 20 MiB, compressed.
+    pub const LOCAL: Self = Self { max_size: Some(20 << 20), max_file: 5, compress: true };
 }
 
 impl Default for Rotation {
@@ -79,11 +85,14 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
-    pub(crate) fn open(path: &Path, rotation: Rotation) -> Result<Self> {
+    pub(crate) fn open(path: &Path, rotation: Rotation, codec: Codec) -> Result<Self> {
         let file = open(path)?;
         let size = rustix::fs::fstat(&file).map_err(|error| Error::io("stat", path, error))?.st_size as u64;
         let mut log = Self { path: path.to_owned(), file, size, rotation };
-        log.end_torn_line()?;
+        match codec {
+            Codec::Json => log.end_torn_line()?,
+            Codec::Local => log.cut_torn_entry(codec)?,
+        }
         Ok(log)
     }
 
@@ -96,6 +105,16 @@ impl LogFile {
                 .map_err(|error| Error::io("read", &self.path, error))?;
         }
         if last == *b"\n" { Ok(()) } else { self.append(b"\n") }
+    }
+
+    /// The same where entries have lengths: what follows half an entry could never be found.
+    fn cut_torn_entry(&mut self, codec: Codec) -> Result<()> {
+        let source = File::from(open_read(&self.path)?);
+        if let Some(end) = codec.torn_at(&source).map_err(|error| Error::io("read", &self.path, error))? {
+            rustix::fs::ftruncate(&self.file, end).map_err(|error| Error::io("truncate", &self.path, error))?;
+            self.size = end;
+        }
+        Ok(())
     }
 
     /// Bytes that may still be appended before [`LogFile::rotate`] is due; 0 when it is.

@@ -5,9 +5,10 @@
 //!                                      └ timestamps                   └ details └
 //! ```
 
-use crate::json::{Line, attrs};
+use crate::Stream;
+use crate::json::attrs;
+use crate::line::Line;
 use crate::time::Clock;
-use crate::{Stream, escape};
 
 /// How output is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ impl Encoder {
             push_details(line.attrs.unwrap_or_default(), out);
             out.push(b' ');
         }
-        escape::unescape(line.log, out)
+        line.push_text(out)
     }
 }
 
@@ -141,7 +142,7 @@ mod tests {
         let mut encoder = Encoder::new(format);
         let mut out = Vec::new();
         for line in lines {
-            if let Some(line) = Line::parse(line.as_bytes()) {
+            if let Some(line) = crate::json::parse(line.as_bytes()) {
                 let _ = encoder.push(&line, &mut out);
             }
         }

@@ -5,21 +5,17 @@
 //!          └ no \n: the line goes on in the next entry   └ left out when empty
 //! ```
 
+use crate::line::{Line, Moment, Text};
 use crate::time::Clock;
-use crate::{Entry, Stream, Timestamp, escape};
+use crate::{Stream, Timestamp, escape};
 
-/// Writes lines. The moments of its lines grow strictly, one nanosecond at least, so that a moment names a line: this is
-/// how a follower finds its place again, and what `--since` counts on.
+/// Writes lines.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     clock: Clock,
     /// From the end of the text to the moment, per stream.
     middle: [Vec<u8>; 2],
-    last: Timestamp,
 }
-
-/// A clock that was set back by more than this is believed, by less it is smoothed over.
-const SMOOTHED: i64 = 1_000_000_000;
 
 impl Encoder {
     pub(crate) fn new(attrs: &[(String, String)]) -> Self {
@@ -33,14 +29,11 @@ impl Encoder {
             middle.extend_from_slice(b",\"time\":\"");
             middle
         };
-        Self { clock: Clock::new(), middle: [middle("stdout"), middle("stderr")], last: Timestamp::default() }
+        Self { clock: Clock::new(), middle: [middle("stdout"), middle("stderr")] }
     }
 
     /// Appends one line.
     pub(crate) fn push(&mut self, stream: Stream, line: &[u8], time: Timestamp, out: &mut Vec<u8>) {
-        let behind = self.last.as_nanos() - time.as_nanos();
-        let time = if (0..SMOOTHED).contains(&behind) { self.last.next() } else { time };
-        self.last = time;
         out.extend_from_slice(b"{\"log\":\"");
         escape::push(line, out);
         out.extend_from_slice(&self.middle[stream as usize]);
@@ -68,89 +61,63 @@ fn attrs_json(attrs: &[(String, String)]) -> Vec<u8> {
     out
 }
 
-/// The pieces of a line as they stand in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Line<'a> {
-    /// Still escaped.
-    pub(crate) log: &'a [u8],
-    pub(crate) stream: Stream,
-    pub(crate) attrs: Option<&'a [u8]>,
-    /// Still text.
-    time: &'a [u8],
+/// Takes a line (without its newline) apart; `None` when it is none, a torn one for instance.
+pub(crate) fn parse(line: &[u8]) -> Option<Line<'_>> {
+    parse_usual(line).or_else(|| parse_any(line))
 }
 
-impl<'a> Line<'a> {
-    /// Takes a line (without its newline) apart; `None` when it is none, a torn one for instance.
-    pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
-        Self::parse_usual(line).or_else(|| Self::parse_any(line))
-    }
+/// The form that every writer produces: fixed order, no white space.
+fn parse_usual(line: &[u8]) -> Option<Line<'_>> {
+    let rest = line.strip_prefix(b"{\"log\":\"")?;
+    let end = string_end(rest)?;
+    let (log, rest) = (&rest[..end], rest[end..].strip_prefix(b"\",\"stream\":\"std")?);
+    let (stream, rest) = match rest.split_at_checked(4)? {
+        (b"out\"", rest) => (Stream::Stdout, rest),
+        (b"err\"", rest) => (Stream::Stderr, rest),
+        _ => return None,
+    };
+    let (attrs, rest) = match rest.strip_prefix(b",\"attrs\":") {
+        None => (None, rest),
+        Some(rest) => {
+            let end = value_end(rest)?;
+            (Some(&rest[..end]), &rest[end..])
+        }
+    };
+    let time = rest.strip_prefix(b",\"time\":\"")?.strip_suffix(b"\"}")?;
+    Some(Line { text: Text::Escaped(log), stream, attrs, time: Moment::Text(time) })
+}
 
-    /// The form that every writer produces: fixed order, no white space.
-    fn parse_usual(line: &'a [u8]) -> Option<Self> {
-        let rest = line.strip_prefix(b"{\"log\":\"")?;
-        let end = string_end(rest)?;
-        let (log, rest) = (&rest[..end], rest[end..].strip_prefix(b"\",\"stream\":\"std")?);
-        let (stream, rest) = match rest.split_at_checked(4)? {
-            (b"out\"", rest) => (Stream::Stdout, rest),
-            (b"err\"", rest) => (Stream::Stderr, rest),
-            _ => return None,
-        };
-        let (attrs, rest) = match rest.strip_prefix(b",\"attrs\":") {
-            None => (None, rest),
-            Some(rest) => {
-                let end = value_end(rest)?;
-                (Some(&rest[..end]), &rest[end..])
-            }
-        };
-        let time = rest.strip_prefix(b",\"time\":\"")?.strip_suffix(b"\"}")?;
-        Some(Self { log, stream, attrs, time })
-    }
-
-    /// Any JSON object with these members.
-    fn parse_any(line: &'a [u8]) -> Option<Self> {
-        let mut rest = line.trim_ascii().strip_prefix(b"{")?.trim_ascii_start();
-        let (mut log, mut stream, mut attrs, mut time) = (&b""[..], Stream::Stdout, None, None);
-        while let Some(key) = rest.strip_prefix(b"\"") {
-            let end = string_end(key)?;
-            let after = key[end + 1..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-            let length = value_end(after)?;
-            let value = &after[..length];
-            let text = || value.strip_prefix(b"\"")?.strip_suffix(b"\"");
-            match &key[..end] {
-                b"log" => log = text()?,
-                b"stream" => stream = if text()? == b"stderr" { Stream::Stderr } else { Stream::Stdout },
-                b"attrs" => attrs = Some(value),
-                b"time" => time = Some(text()?),
-                _ => {}
-            }
-            rest = after[length..].trim_ascii_start();
-            match rest.strip_prefix(b",") {
-                Some(more) => rest = more.trim_ascii_start(),
-                None => return (rest == b"}").then_some(Self { log, stream, attrs, time: time? }),
+/// Any JSON object with these members.
+fn parse_any(line: &[u8]) -> Option<Line<'_>> {
+    let mut rest = line.trim_ascii().strip_prefix(b"{")?.trim_ascii_start();
+    let (mut log, mut stream, mut attrs, mut time) = (&b""[..], Stream::Stdout, None, None);
+    while let Some(key) = rest.strip_prefix(b"\"") {
+        let end = string_end(key)?;
+        let after = key[end + 1..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let length = value_end(after)?;
+        let value = &after[..length];
+        let text = || value.strip_prefix(b"\"")?.strip_suffix(b"\"");
+        match &key[..end] {
+            b"log" => log = text()?,
+            b"stream" => stream = if text()? == b"stderr" { Stream::Stderr } else { Stream::Stdout },
+            b"attrs" => attrs = Some(value),
+            b"time" => time = Some(text()?),
+            _ => {}
+        }
+        rest = after[length..].trim_ascii_start();
+        match rest.strip_prefix(b",") {
+            Some(more) => rest = more.trim_ascii_start(),
+            None => {
+                return (rest == b"}").then_some(Line {
+                    text: Text::Escaped(log),
+                    stream,
+                    attrs,
+                    time: Moment::Text(time?),
+                });
             }
         }
-        None
     }
-
-    /// The moment as it stands in the file.
-    pub(crate) fn time_text(&self) -> &'a [u8] {
-        self.time
-    }
-
-    /// When it was read from the container.
-    pub(crate) fn time(&self) -> Option<Timestamp> {
-        Timestamp::parse(self.time)
-    }
-
-    /// The whole entry; its bytes are put into `text`.
-    pub(crate) fn entry<'b>(&self, text: &'b mut Vec<u8>) -> Option<Entry<'b>>
-    where
-        'a: 'b,
-    {
-        text.clear();
-        escape::unescape(self.log, text)?;
-        Some(Entry { stream: self.stream, time: self.time()?, line: text, attrs: self.attrs })
-    }
+    None
 }
 
 /// Where the string that `text` is inside of ends: the offset of its closing quote.
@@ -249,27 +216,16 @@ mod tests {
     }
 
     #[test]
-    fn moments_grow() {
-        let text = encoded(
-            &[(Stream::Stdout, "", 5), (Stream::Stdout, "", 5), (Stream::Stdout, "", 4), (Stream::Stdout, "", 9)],
-            &[],
-        );
-        let times: Vec<_> =
-            text.lines().map(|line| Line::parse(line.as_bytes()).and_then(|line| line.time()).expect("line")).collect();
-        assert_eq!(times.iter().map(|time| time.as_nanos()).collect::<Vec<_>>(), [5, 6, 7, 9]);
-    }
-
-    #[test]
     fn other_writers_and_torn_lines() {
         let line = br#" { "time" : "1970-01-01T00:00:01Z" , "x" : [1,{"y":"]"}], "n":5, "stream":"stderr", "log" : "a\"b\n" } "#;
         let mut text = Vec::new();
-        let entry = Line::parse(line).and_then(|line| line.entry(&mut text)).expect("an entry");
+        let entry = parse(line).and_then(|line| line.entry(&mut text)).expect("an entry");
         assert_eq!((entry.stream, entry.line, entry.time.as_nanos()), (Stream::Stderr, &b"a\"b\n"[..], 1_000_000_000));
         let whole = encoded(&[(Stream::Stdout, "a\"\\b\n", 1)], &[("k", "v}")]);
         let whole = whole.trim_end().as_bytes();
-        assert!(Line::parse(whole).is_some());
+        assert!(parse(whole).is_some());
         for end in 0..whole.len() {
-            assert_eq!(Line::parse(&whole[..end]), None, "cut at {end}");
+            assert_eq!(parse(&whole[..end]), None, "cut at {end}");
         }
     }
 
@@ -284,11 +240,11 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(line: Vec<u8>) {
             let mut text = Vec::new();
-            let _ = Line::parse(&line).and_then(|line| line.entry(&mut text).map(|entry| entry.time));
+            let _ = parse(&line).and_then(|line| line.entry(&mut text).map(|entry| entry.time));
             let _ = attrs(&line);
             let mut wrapped = b"{\"log\":\"".to_vec();
             wrapped.extend_from_slice(&line);
-            let _ = Line::parse(&wrapped);
+            let _ = parse(&wrapped);
         }
     }
 }

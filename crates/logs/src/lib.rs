@@ -11,11 +11,14 @@
 //! The driver is an enum ([`LogConfig`], [`Writer`]): the set is closed, and the two directions meet in [`Entry`].
 
 mod chain;
+mod codec;
 mod escape;
 mod file;
 mod follow;
 mod frame;
 mod json;
+mod line;
+mod local;
 mod reader;
 mod split;
 mod time;
@@ -26,7 +29,7 @@ pub use follow::StopHandle;
 pub use frame::{Format, Framing};
 pub use reader::{Progress, ReadOptions, Reader};
 pub use time::Timestamp;
-pub use writer::{JsonFileWriter, Writer};
+pub use writer::{FileWriter, Writer};
 
 use std::path::PathBuf;
 
@@ -68,6 +71,13 @@ pub enum LogConfig {
         rotation: Rotation,
         /// Key and value of every entry's `attrs`; written sorted by key, as Go does.
         attrs: Vec<(String, String)>,
+    },
+    /// Docker's `local`: smaller than `json-file`, and without attributes.
+    Local {
+        /// The current file (`local-logs/container.log` in the container's folder); rotated ones are beside it.
+        path: PathBuf,
+        /// As above; Docker's own defaults for this driver are [`Rotation::LOCAL`].
+        rotation: Rotation,
     },
 }
 

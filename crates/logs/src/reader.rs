@@ -10,9 +10,10 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use crate::chain::{self, Source};
+use crate::codec::{Codec, Next};
 use crate::follow::{StopHandle, Watch};
 use crate::frame::{Encoder, Format};
-use crate::json::Line;
+use crate::line::Line;
 use crate::{Entry, Error, LogConfig, Result, Stream, Timestamp};
 
 /// Bytes read at once.
@@ -53,11 +54,14 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
+    codec: Codec,
     options: ReadOptions,
     watch: Watch,
     /// Files not begun yet.
     chain: VecDeque<Source>,
     current: Option<Source>,
+    /// Records of the current file that are not wanted.
+    skip: u64,
     buffer: Vec<u8>,
     /// The part of the buffer that was read and not used.
     unread: std::ops::Range<usize>,
@@ -75,26 +79,29 @@ impl Reader {
     pub fn open(config: &LogConfig, options: ReadOptions) -> Result<Self> {
         match config {
             LogConfig::None => Err(Error::NotReadable),
-            LogConfig::JsonFile { path, .. } => Self::open_json(path, options),
+            LogConfig::JsonFile { path, .. } => Self::open_file(path, Codec::Json, options),
+            LogConfig::Local { path, .. } => Self::open_file(path, Codec::Local, options),
         }
     }
 
-    fn open_json(path: &Path, options: ReadOptions) -> Result<Self> {
+    fn open_file(path: &Path, codec: Codec, options: ReadOptions) -> Result<Self> {
         // watched before it is read, so that nothing can be written in between unseen
         let watch = if options.follow { Watch::folder_of(path)? } else { Watch::idle()? };
         let mut chain = chain::open(path)?;
         if let Some(lines) = options.tail {
-            chain::seek_tail(&mut chain, lines, path)?;
+            chain::seek_tail(&mut chain, codec, lines, path)?;
         }
         Ok(Self {
             path: path.to_owned(),
+            codec,
             options,
             watch,
             chain,
             current: None,
+            skip: 0,
             buffer: vec![0; BLOCK],
             unread: 0..0,
-            filter: Filter { options, last: Vec::new(), resume_after: None },
+            filter: Filter { options, last: None, resume_after: None },
             ended: false,
             text: Vec::new(),
             frames: None,
@@ -112,8 +119,8 @@ impl Reader {
     /// The kernel's, or a compressed file that is damaged.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>> {
         loop {
-            let Some(range) = self.next_line(true)? else { return Ok(None) };
-            let Some(line) = Line::parse(&self.buffer[range.clone()]) else { continue };
+            let Some(range) = self.next_record(true)? else { return Ok(None) };
+            let Some(line) = self.codec.parse(&self.buffer[range.clone()]) else { continue };
             match self.filter.judge(&line) {
                 Judgement::Skip => continue,
                 Judgement::End => {
@@ -124,7 +131,7 @@ impl Reader {
                 Judgement::Take => {}
             }
             // taken apart a second time, as the loop must not keep the first borrow: some 50 ns
-            return Ok(Line::parse(&self.buffer[range]).and_then(|line| line.entry(&mut self.text)));
+            return Ok(self.codec.parse(&self.buffer[range]).and_then(|line| line.entry(&mut self.text)));
         }
     }
 
@@ -144,8 +151,8 @@ impl Reader {
     fn fill_with(&mut self, frames: &mut Encoder, out: &mut Vec<u8>, limit: usize) -> Result<Progress> {
         let start = out.len();
         while out.len() < limit {
-            let Some(range) = self.next_line(out.len() == start)? else { break };
-            let Some(line) = Line::parse(&self.buffer[range]) else { continue };
+            let Some(range) = self.next_record(out.len() == start)? else { break };
+            let Some(line) = self.codec.parse(&self.buffer[range]) else { continue };
             match self.filter.judge(&line) {
                 Judgement::Skip => {}
                 // a malformed entry is left out, as a torn one is
@@ -159,14 +166,23 @@ impl Reader {
         Ok(if out.len() > start { Progress::Data } else { Progress::End })
     }
 
-    /// The next complete line in the buffer, without its newline. `None` at the end, or, unless `wait`, when there is none
+    /// Where in the buffer the content of the next complete record is. `None` at the end, or, unless `wait`, when there is none
     /// at present.
-    fn next_line(&mut self, wait: bool) -> Result<Option<std::ops::Range<usize>>> {
+    fn next_record(&mut self, wait: bool) -> Result<Option<std::ops::Range<usize>>> {
         while !self.ended && !self.watch.stop().is_stopped() {
-            if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.unread.clone()]) {
-                let line = self.unread.start..self.unread.start + at;
-                self.unread.start = line.end + 1;
-                return Ok(Some(line));
+            match self.codec.next(&self.buffer[self.unread.clone()]) {
+                Next::Record(content, end) => {
+                    let start = self.unread.start;
+                    self.unread.start += end;
+                    if self.skip == 0 {
+                        return Ok(Some(start + content.start..start + content.end));
+                    }
+                    self.skip -= 1;
+                    continue;
+                }
+                Next::Incomplete => {}
+                // the rest of this file is lost; the next one begins with a record
+                Next::Damaged => self.skip_rest()?,
             }
             // asked before the read: what the container wrote before it ended is then surely seen
             let finishing = self.watch.stop().is_finishing();
@@ -203,6 +219,13 @@ impl Reader {
         Ok(count > 0)
     }
 
+    /// Leaves the rest of the current file alone.
+    fn skip_rest(&mut self) -> Result<()> {
+        self.unread = 0..0;
+        let Some(source) = &mut self.current else { return Ok(()) };
+        source.skip_rest().map_err(|error| Error::io("read", &self.path, error))
+    }
+
     /// Goes on in the next file, at the end of one; whether there is one (or this one was cut off and starts anew).
     fn next_file(&mut self) -> Result<bool> {
         if self.chain.is_empty() && self.options.follow && self.find_newer()? {
@@ -211,6 +234,7 @@ impl Reader {
         let Some(next) = self.chain.pop_front() else { return Ok(false) };
         // a torn line at the end of a file stays alone
         self.unread = 0..0;
+        self.skip = next.skip();
         self.current = Some(next);
         Ok(true)
     }
@@ -240,7 +264,7 @@ impl Reader {
         match chain::open_after(&self.path, inode)? {
             Some(newer) => self.chain = newer,
             None => {
-                self.filter.resume_after = Timestamp::parse(&self.filter.last);
+                self.filter.resume_after = self.filter.last;
                 self.chain = chain::open(&self.path)?;
             }
         }
@@ -252,8 +276,8 @@ impl Reader {
 #[derive(Debug)]
 struct Filter {
     options: ReadOptions,
-    /// The moment of the last line seen, as its text; kept by followers only.
-    last: Vec<u8>,
+    /// The moment of the last line seen; kept by followers only.
+    last: Option<Timestamp>,
     /// Lines up to this moment were given out already: set when a place was lost to a compressed or removed file.
     resume_after: Option<Timestamp>,
 }
@@ -279,8 +303,7 @@ impl Filter {
             self.resume_after = None;
         }
         if follow {
-            self.last.clear();
-            self.last.extend_from_slice(line.time_text());
+            self.last = line.time().or(self.last);
         }
         let wanted = match line.stream {
             Stream::Stdout => stdout,

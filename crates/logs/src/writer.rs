@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::codec::{Codec, Encoder, Rising};
 use crate::file::{Compression, LogFile, Rotation};
-use crate::json::Encoder;
 use crate::split::Splitter;
-use crate::{Error, LogConfig, Result, Stream, Timestamp};
+use crate::{Error, LogConfig, Result, Stream, Timestamp, json, local};
 
 /// Bytes of encoded entries after which a batch is written out.
 const BATCH: usize = 256 * 1024;
@@ -15,8 +15,8 @@ const BATCH: usize = 256 * 1024;
 pub enum Writer {
     /// Keeps nothing.
     None,
-    /// Docker's `json-file`.
-    JsonFile(Box<JsonFileWriter>),
+    /// Files of Docker's `json-file` or `local` driver.
+    File(Box<FileWriter>),
 }
 
 impl Writer {
@@ -28,8 +28,9 @@ impl Writer {
         Ok(match config {
             LogConfig::None => Self::None,
             LogConfig::JsonFile { path, rotation, attrs } => {
-                Self::JsonFile(Box::new(JsonFileWriter::open(path, *rotation, attrs)?))
+                Self::File(Box::new(FileWriter::json(path, *rotation, attrs)?))
             }
+            LogConfig::Local { path, rotation } => Self::File(Box::new(FileWriter::local(path, *rotation)?)),
         })
     }
 
@@ -40,7 +41,7 @@ impl Writer {
     pub fn write(&mut self, stream: Stream, bytes: &[u8], time: Timestamp) -> Result<()> {
         match self {
             Self::None => Ok(()),
-            Self::JsonFile(writer) => writer.write(stream, bytes, time),
+            Self::File(writer) => writer.write(stream, bytes, time),
         }
     }
 
@@ -51,7 +52,7 @@ impl Writer {
     pub fn finish(&mut self, stream: Stream, time: Timestamp) -> Result<()> {
         match self {
             Self::None => Ok(()),
-            Self::JsonFile(writer) => writer.finish(stream, time),
+            Self::File(writer) => writer.finish(stream, time),
         }
     }
 
@@ -59,29 +60,30 @@ impl Writer {
     pub fn compression(&mut self) -> Option<Compression> {
         match self {
             Self::None => None,
-            Self::JsonFile(writer) => writer.compression(),
+            Self::File(writer) => writer.compression(),
         }
     }
 
     /// The compression that was handed out has ended, well or not.
     pub fn compressed(&mut self) {
-        if let Self::JsonFile(writer) = self {
+        if let Self::File(writer) = self {
             writer.compressed();
         }
     }
 
     /// Gives the buffers' memory back: the container is silent.
     pub fn release(&mut self) {
-        if let Self::JsonFile(writer) = self {
+        if let Self::File(writer) = self {
             writer.release();
         }
     }
 }
 
-/// Writes Docker's `json-file`.
+/// Writes Docker's `json-file` or `local` format.
 #[derive(Debug)]
-pub struct JsonFileWriter {
+pub struct FileWriter {
     encoder: Encoder,
+    clock: Rising,
     splitters: [Splitter; 2],
     output: Output,
 }
@@ -104,15 +106,28 @@ enum Handover {
     Taken,
 }
 
-impl JsonFileWriter {
-    /// Opens the file at `path`, to which new entries are appended. `attrs` go into every entry.
+impl FileWriter {
+    /// Opens the `json-file` log at `path`, to which new entries are appended. `attrs` go into every entry.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn open(path: &Path, rotation: Rotation, attrs: &[(String, String)]) -> Result<Self> {
-        let file = LogFile::open(path, rotation)?;
+    pub fn json(path: &Path, rotation: Rotation, attrs: &[(String, String)]) -> Result<Self> {
+        let file = LogFile::open(path, rotation, Codec::Json)?;
+        Ok(Self::new(file, Encoder::Json(json::Encoder::new(attrs))))
+    }
+
+    /// Opens the `local` log at `path`, to which new entries are appended.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn local(path: &Path, rotation: Rotation) -> Result<Self> {
+        let file = LogFile::open(path, rotation, Codec::Local)?;
+        Ok(Self::new(file, Encoder::Local(local::Encoder::default())))
+    }
+
+    fn new(file: LogFile, encoder: Encoder) -> Self {
         let output = Output { file, pending: Vec::new(), compression: Handover::Nothing, failed: None };
-        Ok(Self { encoder: Encoder::new(attrs), splitters: Default::default(), output })
+        Self { encoder, clock: Rising::default(), splitters: Default::default(), output }
     }
 
     /// See [`Writer::write`].
@@ -120,8 +135,10 @@ impl JsonFileWriter {
     /// # Errors
     /// The kernel's.
     pub fn write(&mut self, stream: Stream, bytes: &[u8], time: Timestamp) -> Result<()> {
-        let Self { encoder, splitters, output } = self;
-        splitters[stream as usize].push(bytes, time, |line, time| output.entry(encoder, stream, line, time));
+        let Self { encoder, clock, splitters, output } = self;
+        splitters[stream as usize].push(bytes, time, |line, time, part| {
+            output.entry(|out| encoder.push(stream, line, part, clock.next(time), out));
+        });
         output.flush();
         output.failed.take().map_or(Ok(()), Err)
     }
@@ -131,8 +148,10 @@ impl JsonFileWriter {
     /// # Errors
     /// The kernel's.
     pub fn finish(&mut self, stream: Stream, time: Timestamp) -> Result<()> {
-        let Self { encoder, splitters, output } = self;
-        splitters[stream as usize].finish(time, |line, time| output.entry(encoder, stream, line, time));
+        let Self { encoder, clock, splitters, output } = self;
+        splitters[stream as usize].finish(time, |line, time, part| {
+            output.entry(|out| encoder.push(stream, line, part, clock.next(time), out));
+        });
         output.flush();
         output.failed.take().map_or(Ok(()), Err)
     }
@@ -161,13 +180,13 @@ impl JsonFileWriter {
 }
 
 impl Output {
-    fn entry(&mut self, encoder: &mut Encoder, stream: Stream, line: &[u8], time: Timestamp) {
+    fn entry(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         // while the last rotated file is being compressed its name must stay: the current one grows a little longer
         if matches!(self.compression, Handover::Nothing) && self.pending.len() as u64 >= self.file.room() {
             self.flush();
             self.rotate();
         }
-        encoder.push(stream, line, time, &mut self.pending);
+        encode(&mut self.pending);
         if self.pending.len() >= BATCH {
             self.flush();
         }

@@ -23,6 +23,18 @@ fn log(rotation: Rotation) -> Log {
     Log { _folder: folder, path, config }
 }
 
+fn local(rotation: Rotation) -> Log {
+    let mut log = log(rotation);
+    log.path.set_file_name("container.log");
+    log.config = LogConfig::Local { path: log.path.clone(), rotation };
+    log
+}
+
+/// A log of each driver that keeps files; files of a few lines each.
+fn both(max_file: u32, compress: bool) -> [Log; 2] {
+    [log(small(max_file, compress)), local(Rotation { max_size: Some(200), ..small(max_file, compress) })]
+}
+
 impl Log {
     fn writer(&self) -> Writer {
         Writer::open(&self.config).expect("the log opens")
@@ -113,20 +125,49 @@ fn compressed_files_read_like_others() {
     write(&mut log.writer(), 0..24);
     assert_eq!(log.names(), ["x-json.log", "x-json.log.1.gz", "x-json.log.2.gz", "x-json.log.3.gz"]);
     assert_eq!(log.read(ALL), lines(0..24));
-    for tail in 0..30 {
-        let expect = lines((24 - tail as i64).max(0)..24);
-        assert_eq!(log.read(ReadOptions { tail: Some(tail), ..ALL }), expect, "tail {tail}");
+}
+
+#[test]
+fn tails_over_plain_and_compressed_files() {
+    for log in both(30, false).into_iter().chain(both(30, true)) {
+        write(&mut log.writer(), 0..40);
+        assert!(log.names().len() > 3, "{:?}", log.names());
+        assert_eq!(log.read(ALL), lines(0..40));
+        for tail in 0..45 {
+            let expect = lines((40 - tail as i64).max(0)..40);
+            assert_eq!(log.read(ReadOptions { tail: Some(tail), ..ALL }), expect, "tail {tail} of {:?}", log.path);
+        }
     }
 }
 
 #[test]
-fn tails_over_plain_files() {
-    let log = log(small(10, false));
-    write(&mut log.writer(), 0..40);
-    for tail in 0..45 {
-        let expect = lines((40 - tail as i64).max(0)..40);
-        assert_eq!(log.read(ReadOptions { tail: Some(tail), ..ALL }), expect, "tail {tail}");
+fn pieces_of_long_lines_come_back_in_both_drivers() {
+    let long = format!("{}\n", "x".repeat(40_000));
+    for log in [log(Rotation::default()), local(Rotation::default())] {
+        let mut writer = log.writer();
+        writer.write(Stream::Stderr, long.as_bytes(), at(1)).expect("write");
+        writer.write(Stream::Stderr, b"open", at(2)).expect("write");
+        writer.finish(Stream::Stderr, at(3)).expect("finish");
+        let read = log.read(ALL);
+        assert_eq!(read.iter().map(String::len).collect::<Vec<_>>(), [16_384, 16_384, 7_233, 4]);
+        assert_eq!(read.concat(), format!("{long}open"));
     }
+}
+
+#[test]
+fn a_torn_entry_of_the_local_driver_is_cut_off() {
+    let log = local(Rotation::default());
+    write(&mut log.writer(), 0..3);
+    let whole = std::fs::read(&log.path).expect("the file");
+    for torn in [1, 3, 9, 20, 25] {
+        std::fs::write(&log.path, &whole[..whole.len() - torn]).expect("the file is writable");
+        assert_eq!(log.read(ALL), lines(0..2), "before it is repaired");
+        write(&mut log.writer(), 3..5);
+        assert_eq!(log.read(ALL), lines([0, 1, 3, 4]));
+        assert_eq!(log.read(ReadOptions { tail: Some(3), ..ALL }), lines([1, 3, 4]));
+    }
+    std::fs::write(&log.path, b"\xff\xff\xff\xffrubbish").expect("the file is writable");
+    assert_eq!(log.read(ALL), lines([]));
 }
 
 #[test]
@@ -245,8 +286,8 @@ fn follow(config: &LogConfig, options: ReadOptions) -> (mpsc::Receiver<String>, 
 
 #[test]
 fn a_follower_sees_every_line_of_rotated_files() {
-    for (max_file, compress) in [(2, false), (50, false), (50, true), (1, false)] {
-        let log = log(small(max_file, compress));
+    let kinds = [(2, false), (50, false), (50, true), (1, false)];
+    for log in kinds.into_iter().flat_map(|(max_file, compress)| both(max_file, compress)) {
         let mut writer = log.writer();
         write(&mut writer, 0..3);
         let (received, stop) = follow(&log.config, ALL);
@@ -255,7 +296,7 @@ fn a_follower_sees_every_line_of_rotated_files() {
             write(&mut writer, number..number + 1);
             // in step with the writer, so that no file is removed before it was read
             while next <= number {
-                assert_eq!(received.recv().expect("a line"), format!("line {next}\n"), "{max_file} {compress}");
+                assert_eq!(received.recv().expect("a line"), format!("line {next}\n"), "{:?}", log.config);
                 next += 1;
             }
         }
@@ -267,12 +308,13 @@ fn a_follower_sees_every_line_of_rotated_files() {
 
 #[test]
 fn a_follower_behind_a_fast_writer_loses_nothing_that_is_kept() {
-    let log = log(small(1000, true));
-    let mut writer = log.writer();
-    let (received, stop) = follow(&log.config, ALL);
-    write(&mut writer, 0..600);
-    stop.finish();
-    assert_eq!(received.iter().collect::<Vec<_>>(), lines(0..600));
+    for log in both(1000, true) {
+        let mut writer = log.writer();
+        let (received, stop) = follow(&log.config, ALL);
+        write(&mut writer, 0..600);
+        stop.finish();
+        assert_eq!(received.iter().collect::<Vec<_>>(), lines(0..600));
+    }
 }
 
 #[test]
