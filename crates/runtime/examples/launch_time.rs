@@ -4,9 +4,10 @@
 
 #![allow(clippy::print_stdout, reason = "figures are what it is for")]
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use wharf_runtime::{LaunchFds, Overlay, PlanOptions, Root, launch, plan};
+use wharf_runtime::{ExecFds, ExecTarget, LaunchFds, Overlay, PlanOptions, Root, exec, launch, plan};
 use wharf_spec::capability::DOCKER_DEFAULT;
 use wharf_spec::runtime::Spec;
 
@@ -52,6 +53,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ended.push(begun.elapsed());
     }
     println!("launch to exec: {}\nlaunch to exit: {}", summary(&mut started), summary(&mut ended));
+    let process = spec.process.clone().ok_or("the document has a process")?;
+    let exec_plan = wharf_runtime::plan_exec(&spec, &process, &options)?;
+    spec.process.as_mut().ok_or("the document has a process")?.args = vec!["sleep".into(), "1000".into()];
+    let init = launch(&wharf_runtime::plan(&spec, &options)?, LaunchFds::default())?;
+    let target = ExecTarget { pidfd: init.pidfd.as_fd(), pid: init.pid };
+    let mut execs = Vec::new();
+    for _ in 0..count {
+        let begun = Instant::now();
+        let joined = exec(&exec_plan, target, ExecFds::default())?;
+        wharf_sys::pidfd::wait(&joined.pidfd)?;
+        execs.push(begun.elapsed());
+    }
+    wharf_sys::pidfd::kill(&init.pidfd, 9)?;
+    wharf_sys::pidfd::wait(&init.pidfd)?;
+    println!("exec to exit: {}", summary(&mut execs));
     Ok(())
 }
 
