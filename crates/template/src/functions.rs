@@ -70,7 +70,7 @@ fn integer(args: &[Value], index: usize) -> Result<i64, Problem> {
 
 /// Calls a function (`and` and `or` are the executor's).
 pub(crate) fn call(set: Functions, name: &str, args: &[Value]) -> Result<Value, Problem> {
-    if set == Functions::Header && DOCKER.contains(&name) {
+    if set == Functions::Header && DOCKER.contains(&name) && name != "pad" {
         return header(name, args);
     }
     Ok(match name {
@@ -158,13 +158,11 @@ pub(crate) fn call(set: Functions, name: &str, args: &[Value]) -> Result<Value, 
     })
 }
 
-/// In a heading docker's functions leave the column's name alone, except the ones that only change its letters or place.
+/// In a heading docker's functions leave the column's name alone.
 fn header(name: &str, args: &[Value]) -> Result<Value, Problem> {
-    match name {
-        "title" | "lower" | "upper" | "pad" if name != "pad" => call(Functions::Docker, name, args),
-        "json" | "pad" | "split" | "join" | "truncate" => Ok(args.first().cloned().unwrap_or_default()),
-        _ => Ok(args.first().cloned().unwrap_or_default()),
-    }
+    let count = if matches!(name, "split" | "join" | "truncate") { 2 } else { 1 };
+    exactly(name, args, count)?;
+    text(args, 0).map(Value::text)
 }
 
 /// `strings.Title`: the first letter of each word.

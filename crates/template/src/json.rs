@@ -40,10 +40,16 @@ pub(crate) fn encode(value: &Value, out: &mut String) {
         }
         Value::Struct(record) if record.nil => out.push_str("null"),
         Value::Struct(record) => {
+            let start = out.len();
             out.push('{');
             let mut first = true;
             fields(record, out, &mut first);
             out.push('}');
+            if record.escaped {
+                // these letters stand only inside strings
+                let text = out.split_off(start);
+                out.push_str(&text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
+            }
         }
     }
 }

@@ -63,6 +63,7 @@ impl std::error::Error for Error {}
 /// A parsed template.
 #[derive(Debug, Clone)]
 pub struct Template {
+    name: String,
     source: String,
     set: parse::Set,
     functions: Functions,
@@ -75,8 +76,16 @@ impl Template {
     /// # Errors
     /// [`Error::Parse`] with Go's sentence.
     pub fn parse(source: &str, functions: Functions) -> Result<Self, Error> {
-        let set = parse::parse("", source, &|name| functions::known(functions, name))?;
-        Ok(Self { source: source.to_owned(), set, functions, strict: false })
+        Self::parse_named("", source, functions)
+    }
+
+    /// Parses a template with a name, which errors mention.
+    ///
+    /// # Errors
+    /// [`Error::Parse`] with Go's sentence.
+    pub fn parse_named(name: &str, source: &str, functions: Functions) -> Result<Self, Error> {
+        let set = parse::parse(name, source, &|name| functions::known(functions, name))?;
+        Ok(Self { name: name.to_owned(), source: source.to_owned(), set, functions, strict: false })
     }
 
     /// The same template where a missing map key is an error (`missingkey=error`).
@@ -108,7 +117,7 @@ impl Template {
     /// # Errors
     /// [`Error::Execute`] with Go's sentence.
     pub fn execute_into(&self, data: &Value, out: &mut String) -> Result<(), Error> {
-        exec::Run::new(&self.set, "", &self.source, self.functions, self.strict).run(data, out)
+        exec::Run::new(&self.set, &self.name, &self.source, self.functions, self.strict).run(data, out)
     }
 }
 

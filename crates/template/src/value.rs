@@ -60,6 +60,8 @@ pub struct Struct {
     pub kind: &'static str,
     /// A nil pointer to the type.
     pub nil: bool,
+    /// The type encodes itself, and so with `<`, `>` and `&` escaped.
+    pub escaped: bool,
     /// The fields (or methods).
     pub fields: Vec<Field>,
 }
@@ -106,7 +108,7 @@ impl Value {
             .into_iter()
             .map(|(name, value)| Field { name, json: name, omit_empty: false, embedded: false, value })
             .collect();
-        Self::Struct(Rc::new(Struct { kind, nil: false, fields }))
+        Self::Struct(Rc::new(Struct { kind, nil: false, escaped: false, fields }))
     }
 
     /// What `encoding/json` with `UseNumber` makes of a document.

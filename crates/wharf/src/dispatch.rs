@@ -34,8 +34,8 @@ pub(crate) fn run(program: &str, words: &[String]) -> Outcome {
     }
     if args[0] == "help" {
         let (path, command, rest) = find(&args[1..]);
-        if let Some(unknown) = rest.first().filter(|_| command.action == Action::Group) {
-            return Err(unknown_command(&session, &path, unknown));
+        if !rest.is_empty() && command.action == Action::Group {
+            return Err(Exit::error(format!("unknown help topic: {}", rest.join(" "))));
         }
         show_help(&session, &path, command);
         return Ok(());

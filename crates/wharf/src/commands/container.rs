@@ -199,13 +199,13 @@ pub(crate) fn port(call: &Call<'_>) -> Outcome {
     let mut lines = Vec::new();
     if let Some(wanted) = call.args.get(1) {
         let (number, protocol) = wanted.split_once('/').unwrap_or((wanted, "tcp"));
-        if number.parse::<u16>().is_err() {
-            return Err(Exit::error(format!("Error: invalid port ({number}): invalid port number")));
+        if let Err(why) = go::parse_uint(number, 16) {
+            return Err(Exit::error(format!("Error: invalid port ({number}): {why}")));
         }
         let key = format!("{number}/{protocol}");
         let bindings = ports.iter().find(|(port, _)| *port == key).map(|(_, bindings)| json::items(bindings));
         let Some(bindings) = bindings.filter(|bindings| !bindings.is_empty()) else {
-            return Err(Exit::error(format!("Error: No public port '{key}' published for {name}")));
+            return Err(Exit::error(format!("Error: No public port '{wanted}' published for {name}")));
         };
         lines.extend(bindings.iter().map(host));
     } else {

@@ -41,7 +41,7 @@ pub(crate) fn list(call: &Call<'_>) -> Outcome {
     };
     output::out(&Format::parse(source)?.render(object::CONTEXT_HEADINGS, &rows)?);
     let overridden = current == DEFAULT && std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty());
-    if overridden && !call.flags.on("quiet") && call.session.globals.filled("context").is_none() {
+    if overridden && call.session.globals.filled("context").is_none() {
         output::err(&format!(
             "Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the global --context flag, or unset DOCKER_HOST environment variable.\n"
         ));
@@ -201,7 +201,7 @@ pub(crate) fn remove(call: &Call<'_>) -> Outcome {
             return Err(Exit::error("context \"default\" cannot be removed"));
         }
         if !store.has(name) && !force {
-            return Err(Exit::error(format!("context {}: not found", go::quote(name))));
+            return Err(Exit::error(format!("context {} does not exist", go::quote(name))));
         }
         if name == current {
             if !force {
@@ -246,7 +246,13 @@ pub(crate) fn inspect(call: &Call<'_>) -> Outcome {
         });
         shape.add("context.Context", document, &mut found, &mut text)?;
     }
-    shape.print(&found, &text);
+    // docker encodes this document itself, and so with escapes
+    let escaped = |text: String| text.replace("<IN MEMORY>", "\\u003cIN MEMORY\\u003e");
+    match &shape {
+        Shape::Template(_) => shape.print(&found, &text),
+        Shape::Lines => output::line(&escaped(Value::Array(found).to_string())),
+        Shape::Indented => output::line(&escaped(crate::json::pretty(&Value::Array(found), "    "))),
+    }
     if errors.is_empty() { Ok(()) } else { Err(Exit::error(errors.join("\n"))) }
 }
 

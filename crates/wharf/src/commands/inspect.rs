@@ -59,7 +59,10 @@ pub(crate) fn anything(call: &Call<'_>) -> Outcome {
         Some(other @ ("node" | "service" | "task" | "secret" | "config")) => {
             return each(call, |_, name| Err(Exit::error(format!("Error: No such {other}: {name}"))));
         }
-        Some(other) => return Err(Exit::error(format!("unknown type: {}", go::quote(other)))),
+        Some(other) => {
+            const KINDS: &str = r#""config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume""#;
+            return Err(Exit::error(format!("unknown type: {}: must be one of {KINDS}", go::quote(other))));
+        }
     };
     let size = Query::new().when(call.flags.on("size"), "size", "1");
     each(call, |client, name| {
@@ -105,7 +108,7 @@ fn each(call: &Call<'_>, find: impl Fn(&Client, &str) -> Result<(Kind, Value), E
 pub(crate) enum Shape {
     /// An indented array of everything.
     Indented,
-    /// One line per object.
+    /// The same in one line.
     Lines,
     Template(Box<Template>),
 }
@@ -147,11 +150,7 @@ impl Shape {
             Self::Template(_) => output::out(text),
             Self::Indented if found.is_empty() => output::out("[]\n"),
             Self::Indented => output::line(&json::pretty(&Value::Array(found.to_vec()), "    ")),
-            Self::Lines => {
-                for one in found {
-                    output::line(&one.to_string());
-                }
-            }
+            Self::Lines => output::line(&Value::Array(found.to_vec()).to_string()),
         }
     }
 }

@@ -24,12 +24,16 @@ pub(crate) fn containers(call: &Call<'_>) -> Outcome {
     let format = call.format("psFormat");
     let quiet = flags.on("quiet");
     let last = if flags.on("latest") && flags.int("last").unwrap_or(-1) == -1 { 1 } else { flags.int("last").unwrap_or(-1) };
-    let wants_size = !quiet && format.contains(".Size");
+    // a row as JSON asks for everything that it has
+    let wants_size = !quiet && [".Size", "json .}", "json . "].iter().any(|part| format.contains(part));
     let size = flags.on("size") || wants_size && !flags.given("size");
     let query = Query::new()
         .when(flags.on("all"), "all", "1")
         .when(last > 0, "limit", last.to_string())
         .when(size, "size", "1");
+    if !quiet {
+        Format::probe(&format, &container::container(&Value::Null, true))?;
+    }
     let answer = call.client()?.get("/containers/json", &call.filters(query))?;
     let mut source = match format.as_str() {
         "raw" if quiet => "container_id: {{.ID}}".to_owned(),

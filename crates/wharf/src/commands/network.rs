@@ -121,7 +121,7 @@ pub(crate) fn remove(call: &Call<'_>) -> Outcome {
             }
         }
     }
-    if failed { Err(Exit::code(1)) } else { Ok(()) }
+    if failed { Err(Exit::error("exit status 1")) } else { Ok(()) }
 }
 
 /// `network connect`

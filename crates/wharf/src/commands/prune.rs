@@ -20,8 +20,8 @@ fn agreed(call: &Call<'_>, warning: &str) -> Outcome {
     if call.flags.on("force") || confirm(&format!("{warning}\nAre you sure you want to continue?")) {
         return Ok(());
     }
-    output::err("");
-    Err(Exit::code(1))
+    // a "no" is no error
+    Err(Exit::code(0))
 }
 
 fn listing(title: &str, items: &[String]) -> String {

@@ -186,14 +186,14 @@ pub(crate) fn run(call: &Call<'_>) -> Outcome {
     let mut body = prepare(call)?;
     let detached = flags.on("detach");
     if detached && flags.given("attach") {
-        return Err(help_error(call, 125, "conflicting options: cannot specify both --attach and --detach"));
+        return Err(Exit::error("conflicting options: cannot specify both --attach and --detach"));
     }
     if detached {
         for key in ["AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"] {
             body[key] = Value::Bool(false);
         }
     } else {
-        check_terminal(json::truth(&body, "AttachStdin"), json::truth(&body, "Tty")).map_err(|exit| help_error(call, 1, &exit.message))?;
+        check_terminal(json::truth(&body, "AttachStdin"), json::truth(&body, "Tty"))?;
     }
     run_prepared(call, &body, detached)
 }
@@ -294,7 +294,7 @@ pub(crate) fn start(call: &Call<'_>) -> Outcome {
         if failed.is_empty() {
             return Ok(());
         }
-        return Err(Exit::error(format!("failed to start containers: {}", failed.join(", "))));
+        return Err(Exit::error(format!("Error: failed to start containers: {}", failed.join(", "))));
     }
     if call.args.len() > 1 {
         return Err(Exit::error("you cannot start and attach multiple containers at once"));
@@ -336,13 +336,13 @@ pub(crate) fn attach(call: &Call<'_>) -> Outcome {
     let document = client.get(&path(&call.args[0], "json"), &Query::new())?;
     let state = &document["State"];
     if !json::truth(state, "Running") {
-        return Err(Exit::error("cannot attach to a stopped container, start the container first"));
+        return Err(Exit::error("You cannot attach to a stopped container, start it first"));
     }
     if json::truth(state, "Paused") {
-        return Err(Exit::error("cannot attach to a paused container, unpause the container first"));
+        return Err(Exit::error("You cannot attach to a paused container, unpause it first"));
     }
     if json::truth(state, "Restarting") {
-        return Err(Exit::error("cannot attach to a restarting container, wait until it is running"));
+        return Err(Exit::error("You cannot attach to a restarting container, wait until it is running"));
     }
     let config = &document["Config"];
     let tty = json::truth(config, "Tty");
@@ -379,15 +379,15 @@ pub(crate) fn exec(call: &Call<'_>) -> Outcome {
     }
     environment.extend(flags.all("env").into_iter().filter_map(|text| crate::options::parse_env(text).ok().flatten()));
     let (keys_text, detach) = keys(call)?;
-    if !detached {
-        check_terminal(stdin, tty)?;
-    }
     let signals = Signals::catch(false, tty && !detached);
     let client = call.client()?;
     let name = &call.args[0];
     if tty {
         // a missing container is told before a missing terminal is
         client.get(&path(name, "json"), &Query::new())?;
+    }
+    if !detached {
+        check_terminal(stdin, tty)?;
     }
     let console = terminal::size();
     let mut body = Map::new();

@@ -32,21 +32,46 @@ pub(crate) fn version(call: &Call<'_>) -> Outcome {
         "Os": "linux", "Arch": architecture(), "BuildTime": "", "Context": call.session.context_name()?,
     });
     let (document, error) = match server {
-        Ok(server) => (json!({"Client": client, "Server": server}), None),
+        Ok(mut server) => {
+            readable_time(&mut server);
+            (json!({"Client": client, "Server": server}), None)
+        }
         Err(exit) => (json!({"Client": client, "Server": null}), Some(exit)),
     };
     let text = match call.flags.filled("format") {
         None => human_version(&document),
         Some("json") => wharf_template::to_json(&schema::typed("system.versionInfo", &document)) + "\n",
         Some(source) => {
-            let template = Template::parse(source, Functions::Docker)
+            let template = Template::parse_named("version", source, Functions::Docker)
                 .map_err(|error| Exit::with(64, format!("template parsing error: {error}")))?;
-            let text = template.execute(&schema::typed("system.versionInfo", &document));
-            text.map_err(|error| Exit::error(format!("template parsing error: {error}")))? + "\n"
+            by_template(&template, &schema::typed("system.versionInfo", &document))?
         }
     };
     output::out(&text);
     error.map_or(Ok(()), Err)
+}
+
+/// The text with its line's end; what was printed before an error stays, and so does the line's end.
+fn by_template(template: &Template, data: &wharf_template::Value) -> Result<String, Exit> {
+    let mut text = String::new();
+    let result = template.execute_into(data, &mut text);
+    text.push('\n');
+    match result {
+        Ok(()) => Ok(text),
+        Err(error) => {
+            output::out(&text);
+            Err(Exit::error(error.to_string()))
+        }
+    }
+}
+
+/// The engine's build time in words.
+fn readable_time(server: &mut Value) {
+    for component in server.get_mut("Components").and_then(Value::as_array_mut).into_iter().flatten() {
+        if component["Name"] == "Engine" && let Some(time) = component["Details"].get_mut("BuildTime") {
+            *time = json!(build_time(time.as_str().unwrap_or_default()));
+        }
+    }
 }
 
 /// `Tue Sep 15 11:02:57 2026`
@@ -88,7 +113,7 @@ fn human_version(document: &Value) -> String {
                 line(18, "Go version", json::text(details, "GoVersion"));
             }
             line(18, "Git commit", json::text(details, "GitCommit"));
-            line(18, "Built", &build_time(json::text(details, "BuildTime")));
+            line(18, "Built", json::text(details, "BuildTime"));
             line(18, "OS/Arch", &format!("{}/{}", json::text(details, "Os"), json::text(details, "Arch")));
             line(18, "Experimental", json::text(details, "Experimental"));
             continue;
@@ -169,8 +194,7 @@ pub(crate) fn info(call: &Call<'_>) -> Outcome {
         Some(source) => {
             let template = Template::parse(source, Functions::Docker)
                 .map_err(|error| Exit::with(64, format!("template parsing error: {error}")))?;
-            let text = template.execute(&ordered(&document));
-            output::line(&text.map_err(|error| Exit::error(format!("template parsing error: {error}")))?);
+            output::out(&by_template(&template, &ordered(&document))?);
             error.map_or(Ok(()), Err)
         }
     }

@@ -58,8 +58,23 @@ pub(crate) fn container(document: &Json, truncate: bool) -> Value {
         ("Mounts", Value::text(mounts.join(","))),
         ("LocalVolumes", Value::text(local.to_string())),
         ("Networks", Value::text(networks.join(","))),
+        ("Platform", platform(document)),
     ];
     with_labels(row("*formatter.ContainerContext", fields), labels)
+}
+
+/// The platform of the image's manifest, where the engine tells it.
+fn platform(document: &Json) -> Value {
+    let platform = document.get("ImageManifestDescriptor").and_then(|descriptor| descriptor.get("platform"));
+    match platform.filter(|platform| platform.is_object()) {
+        Some(platform) => Value::from_json(platform),
+        None => Value::Struct(std::rc::Rc::new(wharf_template::Struct {
+            kind: "*v1.Platform",
+            nil: true,
+            escaped: false,
+            fields: Vec::new(),
+        })),
+    }
 }
 
 fn mount_name(mount: &Json, truncate: bool) -> String {

@@ -43,6 +43,20 @@ impl Format {
         }
     }
 
+    /// Runs the template over a row for nothing, as `ps` does to see what it will need.
+    pub(crate) fn probe(source: &str, row: &Value) -> Result<(), Exit> {
+        let source = source.strip_prefix("table").unwrap_or(source).trim();
+        if source == "json" || source == "raw" {
+            return Ok(());
+        }
+        let template = Template::parse(source, Functions::Docker)
+            .map_err(|error| Exit::error(format!("failed to parse template: {error}")))?;
+        match template.execute(row) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Exit::error(format!("failed to execute template: {error}"))),
+        }
+    }
+
     /// The text for all rows.
     pub(crate) fn render(&self, headings: Headings, rows: &[Value]) -> Result<String, Exit> {
         let mut out = String::new();
@@ -82,7 +96,14 @@ impl Format {
 /// A row whose fields docker computes with methods: in JSON they stand in alphabetical order.
 pub(crate) fn row(kind: &'static str, mut fields: Vec<(&'static str, Value)>) -> Value {
     fields.sort_by_key(|(name, _)| *name);
-    Value::record(kind, fields)
+    match Value::record(kind, fields) {
+        Value::Struct(record) => {
+            let mut record = std::rc::Rc::unwrap_or_clone(record);
+            record.escaped = true;
+            Value::Struct(std::rc::Rc::new(record))
+        }
+        other => other,
+    }
 }
 
 /// A method `Label "name"` beside the fields.

@@ -44,8 +44,9 @@ fn parse() -> Types {
     types
 }
 
-fn structure(types: &Types, kind: &'static str, document: &Json, pointer: bool) -> Value {
+fn structure(types: &Types, label: &'static str, document: &Json, pointer: bool) -> Value {
     let nil = pointer && document.is_null();
+    let kind = label.trim_start_matches('*');
     let fields = types.get(kind).into_iter().flatten().map(|&(name, json, kind, omit_empty)| {
         if name == "+" {
             let value = structure(types, kind, document, false);
@@ -55,7 +56,7 @@ fn structure(types: &Types, kind: &'static str, document: &Json, pointer: bool) 
         Field { name, json, omit_empty, embedded: false, value }
     });
     let fields = if nil { Vec::new() } else { fields.collect() };
-    Value::Struct(Rc::new(Struct { kind, nil, fields }))
+    Value::Struct(Rc::new(Struct { kind: label, nil, escaped: false, fields }))
 }
 
 fn convert(types: &Types, kind: &'static str, json: &Json) -> Value {
@@ -83,10 +84,7 @@ fn convert(types: &Types, kind: &'static str, json: &Json) -> Value {
         "?b" => json.as_bool().map_or(Value::Nil, Value::Bool),
         "t" => Value::text(json.as_str().unwrap_or("0001-01-01T00:00:00Z")),
         "a" => Value::from_json(json),
-        name => match name.strip_prefix('*') {
-            Some(name) => structure(types, name, json, true),
-            None => structure(types, name, json, false),
-        },
+        name => structure(types, name, json, name.starts_with('*')),
     }
 }
 
