@@ -115,6 +115,21 @@ fn a_container_waits_for_a_client_that_does_not_read() {
 }
 
 #[test]
+fn a_client_that_does_not_read_is_cut_off_when_others_wait() {
+    let host = Host::new();
+    let mut container = host.run("c1", &["sh", "-c", "read x; yes 0123456789abcdef | head -c 8000000"], &INTERACTIVE);
+    let idle = container.attach(1, Wire::Stdcopy);
+    let mut reading = container.attach(2, Wire::Stdcopy);
+    reading.type_in("go\n");
+    // it gets everything, although the other one holds it up for a while
+    assert_eq!(reading.read_all().0.len(), 8_000_000);
+    assert_eq!(container.attach_end(1), AttachEnd::TooSlow);
+    assert_eq!(container.attach_end(2), AttachEnd::Finished);
+    assert_eq!(container.exit().code, 0);
+    drop(idle);
+}
+
+#[test]
 fn a_terminal_and_its_size() {
     let host = Host::new();
     let mut container = host.run("c1", &["sh", "-c", "read x; stty size; id -u"], &TERMINAL);
