@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,7 +117,7 @@ where
                 }
                 return;
             }
-            Ok(()) = stopping.changed() => Pin::new(&mut connection).graceful_shutdown(),
+            Ok(()) = stopping.changed() => std::pin::Pin::new(&mut connection).graceful_shutdown(),
         }
     };
     let parts = connection.into_parts();
