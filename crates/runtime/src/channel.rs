@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Ready = 0x8004,
     /// Limits are due that only rights outside the user namespace can set. An answer is awaited.
     Limits = 0x8005,
+    /// The offsets of the new time namespace are due. An answer is awaited.
+    TimeOffsets = 0x8006,
 }
 
 /// A step that failed in the child.
@@ -117,6 +119,7 @@ pub(crate) fn next(socket: impl AsFd) -> Result<Message> {
         0x8003 => Event::Listener,
         0x8004 => Event::Ready,
         0x8005 => Event::Limits,
+        0x8006 => Event::TimeOffsets,
         step => {
             return Ok(Message::Failed(Fail {
                 step: Step::from_wire(step),

@@ -337,6 +337,7 @@ fn answer(
             hooks::run(plan, Moment::CreateRuntime, Moment::CreateRuntime.status(), pid)?;
             Ok(())
         }
+        (Event::TimeOffsets, Some(plan), _) => prepare::time_offsets(plan, spawned.pid),
         (Event::Limits, ..) => prepare::outer_limits(process, spawned.pid),
         (Event::Listener, _, Some(listener)) => prepare::hand_over_listener(process, plan, &listener, pid),
         _ => Err(LaunchError::new(Step::Channel, Errno::PROTO)),

@@ -442,6 +442,61 @@ fn r_iso_02_a_user_namespace_maps_root_to_nobody() {
 }
 
 #[test]
+fn r_iso_02_a_user_namespace_with_all_the_others() {
+    let world = World::new();
+    let hidden = world.path().join("hidden");
+    std::fs::create_dir_all(hidden.join("data")).expect("folder");
+    std::fs::write(hidden.join("data/file"), "found\n").expect("file");
+    std::fs::set_permissions(&hidden, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("mode");
+    let script = "cat /data/file /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmax; ip link | grep -c 'lo:.*UP'; \
+        grep -o 'boottime *[0-9]*' /proc/self/timens_offsets; cat /proc/self/cgroup | grep -c ':/$'; hostname; (echo x > /proc/sys/kernel/panic) 2>&1";
+    let mut document = world.document(script);
+    let map = json!([{"containerID": 0, "hostID": 0, "size": 65536}]);
+    let linux = &mut document["linux"];
+    linux["uidMappings"] = map.clone();
+    linux["gidMappings"] = map;
+    linux["namespaces"].as_array_mut().expect("list").extend([
+        json!({"type": "user"}),
+        json!({"type": "time"}),
+        json!({"type": "cgroup"}),
+    ]);
+    linux["timeOffsets"] = json!({"boottime": {"secs": 77}});
+    linux["sysctl"] = json!({"net.ipv4.ip_unprivileged_port_start": "7", "kernel.shmmax": "123456"});
+    document["mounts"].as_array_mut().expect("list").push(
+        json!({"destination": "/data", "type": "bind", "source": hidden.join("data"), "options": ["rbind", "ro"]}),
+    );
+    let outcome = world.run(&document).expect("launch");
+    let lines: Vec<&str> = outcome.output.lines().collect();
+    assert_eq!(lines[..4], ["found", "7", "123456", "1"], "{}", outcome.output);
+    assert!(lines[4].starts_with("boottime") && lines[4].ends_with("77"), "{}", outcome.output);
+    assert!(lines[5].parse::<u32>().expect("a number") > 0, "{}", outcome.output);
+    assert_eq!(lines[6..], ["testhost", "sh: can't create /proc/sys/kernel/panic: Read-only file system"]);
+}
+
+#[test]
+fn r_iso_02_a_mapped_root_reaches_what_only_the_host_may() {
+    let world = World::new();
+    let hidden = world.path().join("hidden");
+    std::fs::create_dir_all(hidden.join("data")).expect("folder");
+    std::fs::write(hidden.join("data/file"), "found\n").expect("file");
+    for path in [world.path().to_owned(), world.rootfs()] {
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
+    }
+    std::fs::set_permissions(&hidden, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("mode");
+    let mut document = world.document("cat /data/file");
+    let map = json!([{"containerID": 0, "hostID": 100000, "size": 65536}]);
+    document["linux"]["uidMappings"] = map.clone();
+    document["linux"]["gidMappings"] = map;
+    document["linux"]["namespaces"].as_array_mut().expect("list").push(json!({"type": "user"}));
+    document["mounts"].as_array_mut().expect("list").push(
+        json!({"destination": "/data", "type": "bind", "source": hidden.join("data"), "options": ["rbind", "ro"]}),
+    );
+    // the folder for the target cannot be made by a mapped root in a root file system that is not mapped
+    std::fs::create_dir(world.rootfs().join("data")).expect("folder");
+    assert_eq!(ok(world.run(&document)), "found\n");
+}
+
+#[test]
 fn r_iso_02_id_mapped_mounts() {
     let world = World::new();
     let data = world.path().join("data");

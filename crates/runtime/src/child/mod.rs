@@ -115,8 +115,12 @@ fn container(plan: &Plan, opened: &Opened, prepared: &Prepared<'_>) -> Done<Opti
             wharf_sys::clone::setns(fd, clone_flag(*kind)).at(Step::JoinNamespace, i)?;
         }
     }
-    late_namespaces(plan)?;
+    late_namespaces(plan, channel)?;
     surroundings(plan)?;
+    let own_network = !opened.join.iter().any(|(kind, _)| *kind == NamespaceType::Network);
+    if plan.loopback_up && own_network {
+        wharf_sys::net::loopback_up().at(Step::Loopback, 0)?;
+    }
     names(plan)?;
     let Some(root) = &opened.root else {
         return Ok(None);
@@ -173,14 +177,21 @@ fn become_root(set_groups: bool) -> Done<()> {
 
 /// Namespaces that can only be made from within: the cgroup namespace's root is the cgroup one is in, and the offsets of a
 /// time namespace are fixed when the first process enters it (at exec).
-fn late_namespaces(plan: &Plan) -> Done<()> {
+fn late_namespaces(plan: &Plan, channel: BorrowedFd<'_>) -> Done<()> {
     let joined = |kind| plan.namespaces.joins(kind);
     if plan.namespaces.makes(NamespaceType::Cgroup) && !joined(NamespaceType::Cgroup) {
         wharf_sys::clone::unshare(Flags::CGROUP).at(Step::Unshare, 0)?;
     }
     if plan.namespaces.makes(NamespaceType::Time) && !joined(NamespaceType::Time) {
         wharf_sys::clone::unshare(Flags::TIME).at(Step::Unshare, 0)?;
-        if !plan.time_offsets.is_empty() {
+        if plan.time_offsets.is_empty() {
+            return Ok(());
+        }
+        if plan.id_maps.is_some() {
+            // the file belongs to the host's root, whom this process cannot be any more
+            tell(channel, Event::TimeOffsets, 0, None).at(Step::TimeOffsets, 0)?;
+            await_go(channel).at(Step::TimeOffsets, 0)?;
+        } else {
             write_file(c"/proc/self/timens_offsets", &plan.time_offsets).at(Step::TimeOffsets, 0)?;
         }
     }
@@ -214,9 +225,6 @@ fn oom_score(score: i32) -> Done<()> {
 }
 
 fn names(plan: &Plan) -> Done<()> {
-    if plan.loopback_up {
-        wharf_sys::net::loopback_up().at(Step::Loopback, 0)?;
-    }
     if let Some(name) = &plan.hostname {
         rustix::system::sethostname(name.as_bytes()).at(Step::Hostname, 0)?;
     }

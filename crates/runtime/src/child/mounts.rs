@@ -27,10 +27,7 @@ fn one(step: &MountStep, i: usize, root: BorrowedFd<'_>, opened: Option<&OwnedFd
         MountSource::Remount => remount(step, i, root),
         MountSource::Link { content } => link(step, i, root, content),
         MountSource::Bind { path, recursive } => {
-            let tree = match opened {
-                Some(tree) => tree.try_clone().map_err(|_| Errno::MFILE).at(Step::MountSource, i)?,
-                None => open_source(path, *recursive).at(Step::MountSource, i)?,
-            };
+            let tree = source(step, i, path, *recursive, opened)?;
             let make = if paths::is_dir(&tree).at(Step::MountSource, i)? { Make::Dir(0o755) } else { Make::File };
             bind(step, i, root, &tree, make)
         }
@@ -43,6 +40,17 @@ fn one(step: &MountStep, i: usize, root: BorrowedFd<'_>, opened: Option<&OwnedFd
             }
             attach(&tree, &target).at(Step::Mount, i)
         }
+    }
+}
+
+/// The bind source. In a user namespace the child's own view of it is preferred: there the host's restrictions (read-only,
+/// nosuid, what lies under other mounts) are locked. What it may not reach or take apart, the parent has opened.
+fn source(step: &MountStep, i: usize, path: &CStr, recursive: bool, opened: Option<&OwnedFd>) -> Done<OwnedFd> {
+    let copy = |tree: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(tree, 0).at(Step::MountSource, i);
+    match (opened, open_source(path, recursive)) {
+        (Some(tree), _) if step.idmap.is_some() => copy(tree),
+        (Some(tree), Err(_)) => copy(tree),
+        (_, own) => own.at(Step::MountSource, i),
     }
 }
 

@@ -170,6 +170,12 @@ pub(super) fn write_id_maps(pid: Pid, maps: &IdMaps) -> std::result::Result<(), 
     write("uid_map", &maps.uid)
 }
 
+/// Offsets of the time namespace that the child has made for its program.
+pub(super) fn time_offsets(plan: &Plan, pid: Pid) -> std::result::Result<(), LaunchError> {
+    let path = format!("/proc/{}/timens_offsets", pid.as_raw_nonzero());
+    write_file(&path, &plan.time_offsets).map_err(|errno| LaunchError::new(Step::TimeOffsets, errno))
+}
+
 fn write_file(path: &str, bytes: &[u8]) -> Result<()> {
     let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(&file, bytes).map(drop)
