@@ -16,7 +16,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, Stat},
+    fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat},
     io::Errno,
 };
 
@@ -40,6 +40,47 @@ pub fn pack(root: BorrowedFd<'_>, source: Source, out: impl Write, check: &dyn F
     let mut packer = Packer { writer: Writer::new(out), source, check, seen: HashMap::new() };
     let root = tree::open_folder(root, OsStr::new(".")).map_err(Error::io("open", "/"))?;
     packer.folder(&root, Path::new(""))?;
+    Ok(packer.writer.finish()?.1)
+}
+
+/// One name that changed, for [`pack_changes`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Changed {
+    /// Relative to the root.
+    pub path: PathBuf,
+    /// It is gone.
+    pub deleted: bool,
+}
+
+/// Writes the given names below `root` as a layer: what is deleted becomes a whiteout. `changes` must be sorted, and name the
+/// parents of what is in it.
+pub fn pack_changes(
+    root: BorrowedFd<'_>,
+    changes: &[Changed],
+    out: impl Write,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<u64> {
+    let mut packer = Packer { writer: Writer::new(out), source: Source::Tree, check, seen: HashMap::new() };
+    for change in changes {
+        (packer.check)()?;
+        let name = change.path.file_name().unwrap_or_default();
+        if change.deleted {
+            let mut hidden = OsString::from(".wh.");
+            hidden.push(name);
+            let whiteout = Member::new(change.path.with_file_name(hidden), Kind::File, 0o600);
+            packer.writer.append(&whiteout, &mut empty())?;
+            continue;
+        }
+        let parent = change.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let strict = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(root, parent, flags, Mode::empty(), strict) {
+            Ok(parent) => drop(packer.entry(parent.as_fd(), name, &change.path)?),
+            // gone since the changes were found
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+            Err(e) => return Err(Error::io("open", parent)(e)),
+        }
+    }
     Ok(packer.writer.finish()?.1)
 }
 
@@ -121,7 +162,7 @@ impl<W: Write> Packer<'_, W> {
         let mut shown = path.as_os_str().to_owned();
         shown.push("/");
         let mut folder = member(Path::new(&shown), Kind::Dir, stat);
-        folder.xattrs = xattrs(fd.as_fd(), path)?;
+        folder.xattrs = portable_xattrs(fd.as_fd(), path)?;
         self.writer.append(&folder, &mut empty())?;
         if self.source == Source::OverlayUpper && is_opaque(&fd) {
             let mut marker = member(&path.join(".wh..wh..opq"), Kind::File, stat);
@@ -142,7 +183,7 @@ impl<W: Write> Packer<'_, W> {
         };
         let mut member = member(path, Kind::File, stat);
         member.size = u64::try_from(stat.st_size).unwrap_or(0);
-        member.xattrs = xattrs(fd.as_fd(), path)?;
+        member.xattrs = portable_xattrs(fd.as_fd(), path)?;
         self.writer.append(&member, &mut File::from(fd))
     }
 }
@@ -171,13 +212,13 @@ fn member(path: &Path, kind: Kind, stat: &Stat) -> Member {
     member
 }
 
-fn is_opaque(folder: &OwnedFd) -> bool {
+pub(crate) fn is_opaque(folder: &OwnedFd) -> bool {
     let mut value = [0; 1];
     matches!(rustix::fs::fgetxattr(folder, OPAQUE_XATTR, &mut value[..]), Ok(1)) && value == *b"y"
 }
 
 /// Attributes that belong to the file and mean the same elsewhere: capabilities, access lists and the users' own.
-fn xattrs(fd: BorrowedFd<'_>, path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+pub(crate) fn portable_xattrs(fd: BorrowedFd<'_>, path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut names = [0; 4096];
     let length = match rustix::fs::flistxattr(fd, &mut names[..]) {
         Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),

@@ -12,7 +12,7 @@ use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat},
     io::Errno,
 };
-use wharf_archive::Source;
+use wharf_archive::{Merged, MergedFolder, Source};
 use wharf_spec::id::{ContainerId, DiffId};
 
 use crate::{
@@ -25,7 +25,7 @@ impl Store {
     pub fn snapshot_changes(&self, id: &ContainerId) -> Result<Vec<Change>> {
         let row = self.snapshot_row(id)?;
         if self.driver() != Driver::Overlay2 {
-            return Err(Error::Unsupported(format!("diff with the storage driver {}", self.driver())));
+            return self.compare(id, &row.layers);
         }
         let below = self.layers_view(&row.layers)?;
         let upper = self.layout().snapshot(id).join(DIFF);
@@ -34,6 +34,17 @@ impl Store {
         walk.folder(upper_fd.as_fd(), Path::new("/"))?;
         walk.changes.sort_unstable();
         Ok(walk.changes)
+    }
+
+    /// The same where the container has a full copy: compares it with the stack of layers.
+    fn compare(&self, id: &ContainerId, layers: &[DiffId]) -> Result<Vec<Change>> {
+        let below = MergedFolder::root(self.open_lower(layers)?)?;
+        let path = self.layout().snapshot(id).join(DIFF);
+        let root: OwnedFd = File::open(&path).map_err(Error::io("open", &path))?.into();
+        let mut compare = Compare { changes: Vec::new() };
+        compare.folder(Some(&below), &root, Path::new("/"))?;
+        compare.changes.sort_unstable();
+        Ok(compare.changes)
     }
 
     /// Writes the container's whole file system as a tar (`docker export`).
@@ -140,6 +151,61 @@ impl Walk<'_> {
             Err(e) => Err(Error::io("stat", path)(e)),
         }
     }
+}
+
+/// Compares a full copy with the layers it was made from.
+struct Compare {
+    changes: Vec<Change>,
+}
+
+impl Compare {
+    fn folder(&mut self, below: Option<&MergedFolder>, folder: &OwnedFd, path: &Path) -> Result<()> {
+        let mut expected = below.map(MergedFolder::entries).transpose()?.unwrap_or_default();
+        for entry in rustix::fs::Dir::read_from(folder).map_err(Error::io("read folder", path))? {
+            let entry = entry.map_err(Error::io("read folder", path))?;
+            let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            self.entry(expected.remove(name).as_ref(), folder, name, &path.join(name))?;
+        }
+        self.changes.extend(expected.keys().map(|name| Change { path: path.join(name), kind: ChangeKind::Deleted }));
+        Ok(())
+    }
+
+    fn entry(&mut self, below: Option<&Merged>, folder: &OwnedFd, name: &OsStr, path: &Path) -> Result<()> {
+        let stat = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(e) => return Err(Error::io("stat", path)(e)),
+        };
+        let before = self.changes.len();
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if is_folder {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let fd = rustix::fs::openat(folder, name, flags, Mode::empty()).map_err(Error::io("open", path))?;
+            let below = match below {
+                Some(Merged::Folder(folder)) => Some(folder),
+                _ => None,
+            };
+            self.folder(below, &fd, path)?;
+        }
+        let unchanged = match below {
+            None => false,
+            Some(Merged::File { stat: old, .. }) => !is_folder && same(old, &stat) && same_contents(old, &stat),
+            Some(Merged::Folder(old)) => is_folder && self.changes.len() == before && same(&old.stat()?, &stat),
+        };
+        if !unchanged {
+            let kind = if below.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+            self.changes.push(Change { path: path.to_owned(), kind });
+        }
+        Ok(())
+    }
+}
+
+/// Whether a file was not written to, by what the kernel records of writing.
+fn same_contents(a: &Stat, b: &Stat) -> bool {
+    (a.st_size, a.st_rdev, a.st_mtime_nsec) == (b.st_size, b.st_rdev, b.st_mtime_nsec)
 }
 
 /// Whether two folders are the same as far as `docker diff` looks.

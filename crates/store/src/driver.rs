@@ -1,6 +1,10 @@
 //! Storage drivers: how a stack of unpacked layers becomes the writable root of a container.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use crate::{Error, Result};
 
@@ -11,7 +15,7 @@ pub enum Driver {
     Overlay2,
     /// A full copy per container: works on any file system, needs the space.
     Vfs,
-    /// One btrfs subvolume per container, cloned from one per layer.
+    /// A copy per container too, but every file is a clone that shares its data: btrfs only.
     Btrfs,
 }
 
@@ -23,6 +27,29 @@ impl Driver {
             Self::Vfs => "vfs",
             Self::Btrfs => "btrfs",
         }
+    }
+}
+
+/// `f_type` of btrfs.
+const BTRFS_MAGIC: u64 = 0x9123_683e;
+
+impl Driver {
+    /// Whether the driver works on the file system that holds `root`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with what to use instead.
+    pub(crate) fn check(self, root: &Path) -> Result<()> {
+        if self != Self::Btrfs {
+            return Ok(());
+        }
+        let stat = rustix::fs::statfs(root).map_err(Error::io("statfs", root))?;
+        if u64::try_from(stat.f_type).unwrap_or(0) & 0xffff_ffff == BTRFS_MAGIC {
+            return Ok(());
+        }
+        Err(Error::Unsupported(format!(
+            "prerequisites for driver not satisfied (wrong filesystem?): {} is not on btrfs; use overlay2",
+            root.display()
+        )))
     }
 }
 

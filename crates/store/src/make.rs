@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Map, Value, json};
-use wharf_archive::Source;
+use wharf_archive::{Changed, Source};
 use wharf_spec::{
     digest::Digest,
     id::{ContainerId, DiffId, ImageId},
@@ -18,7 +18,7 @@ use wharf_spec::{
 };
 
 use crate::{
-    Commit, Error, Import, Job, Progress, Result, changes, intake,
+    Change, ChangeKind, Commit, Driver, Error, Import, Job, Progress, Result, changes, intake,
     intake::Intake,
     layout::DIFF,
     store::{NewImage, Staged, Store},
@@ -105,11 +105,16 @@ impl Store {
     fn snapshot_layer(&self, id: &ContainerId, job: &Job) -> Result<Staged> {
         let upper = self.layout().snapshot(id).join(DIFF);
         let root = std::fs::File::open(&upper).map_err(Error::io("open", &upper))?;
-        if self.driver() != crate::Driver::Overlay2 {
-            return Err(Error::Unsupported(format!("commit with the storage driver {}", self.driver())));
-        }
+        let changed = match self.driver() {
+            Driver::Overlay2 => Vec::new(),
+            Driver::Vfs | Driver::Btrfs => self.snapshot_changes(id)?.iter().map(as_changed).collect(),
+        };
         let mut intake = Intake::start(self.layout())?;
-        let packed = wharf_archive::pack(root.as_fd(), Source::OverlayUpper, &mut intake, &|| stop_if_cancelled(job));
+        let check = || stop_if_cancelled(job);
+        let packed = match self.driver() {
+            Driver::Overlay2 => wharf_archive::pack(root.as_fd(), Source::OverlayUpper, &mut intake, &check),
+            Driver::Vfs | Driver::Btrfs => wharf_archive::pack_changes(root.as_fd(), &changed, &mut intake, &check),
+        };
         let flushed = intake.flush();
         let blob = intake.finish();
         job.check()?;
@@ -140,6 +145,11 @@ impl Store {
         change.commit()?;
         Ok(id)
     }
+}
+
+fn as_changed(change: &Change) -> Changed {
+    let path = change.path.strip_prefix("/").unwrap_or(&change.path).to_owned();
+    Changed { path, deleted: change.kind == ChangeKind::Deleted }
 }
 
 pub(crate) fn stop_if_cancelled(job: &Job) -> wharf_archive::Result<()> {

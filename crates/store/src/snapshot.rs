@@ -65,7 +65,15 @@ impl Store {
             make_dir(&folder.join(MERGED), 0o700)?;
             return self.copy_root_metadata(id, &folder.join(DIFF));
         }
-        Err(Error::Unsupported(format!("storage driver {} is not supported yet", self.driver())))
+        let files = folder.join(DIFF);
+        let to = File::open(&files).map_err(Error::io("open", &files))?;
+        Ok(wharf_archive::copy_merged(self.open_lower(&self.snapshot_row(id)?.layers)?, to.as_fd())?)
+    }
+
+    /// Folders of a stack of layers, opened, top first.
+    pub(crate) fn open_lower(&self, layers: &[wharf_spec::id::DiffId]) -> Result<Vec<OwnedFd>> {
+        let open = |path: &PathBuf| Ok(File::open(path).map_err(Error::io("open", path))?.into());
+        self.lower(layers).iter().map(open).collect()
     }
 
     /// The root folder of an overlay shows the metadata of its topmost layer: the container's own must look like the image's.
@@ -170,15 +178,27 @@ impl Store {
     pub fn snapshot_size(&self, id: &ContainerId) -> Result<SnapshotSize> {
         let row = self.snapshot_row(id)?;
         let path = self.layout().snapshot(id).join(DIFF);
-        let root = File::open(&path).map_err(Error::io("open", &path))?;
-        let own = wharf_archive::size(root.as_fd())?;
+        let rw = match self.driver() {
+            Driver::Overlay2 => {
+                let root = File::open(&path).map_err(Error::io("open", &path))?;
+                wharf_archive::size(root.as_fd())?
+            }
+            Driver::Vfs | Driver::Btrfs => self.changed_bytes(id, &path)?,
+        };
         let catalog = self.catalog();
         let image: u64 = row.layers.iter().filter_map(|d| catalog.layer(d)).map(|l| l.size).sum();
-        Ok(match self.driver() {
-            Driver::Overlay2 => SnapshotSize { rw: own, root: own + image },
-            // a full copy: what is more than the image is the container's
-            Driver::Vfs | Driver::Btrfs => SnapshotSize { rw: own.saturating_sub(image), root: own },
-        })
+        Ok(SnapshotSize { rw, root: rw + image })
+    }
+
+    /// Bytes of files that are not as in the image, where the container has a full copy.
+    fn changed_bytes(&self, id: &ContainerId, root: &Path) -> Result<u64> {
+        let changes = self.snapshot_changes(id)?;
+        let size = |change: &crate::Change| {
+            let path = root.join(change.path.strip_prefix("/").unwrap_or(&change.path));
+            // gone since, or deleted: no bytes
+            path.symlink_metadata().map_or(0, |m| if m.is_dir() { 0 } else { m.len() })
+        };
+        Ok(changes.iter().map(size).sum())
     }
 
     /// Removes the container's folders. Removing what is not there is no error.

@@ -73,6 +73,7 @@ impl Store {
         let driver = driver.unwrap_or(Driver::Overlay2);
         db.migrate(rows::MIGRATIONS)?;
         let layout = Layout::create(root, driver)?;
+        driver.check(layout.base())?;
         let (catalog, snapshots) = read_rows(&db)?;
         let (reaper, work) = mpsc::channel();
         std::thread::Builder::new()

@@ -13,19 +13,24 @@ use wharf_spec::{
     id::{ContainerId, DiffId},
 };
 use wharf_state::Db;
-use wharf_store::{Error, Job, Loaded, Store};
+use wharf_store::{Driver, Error, Job, Loaded, Store};
 
 /// An open store in a folder of its own.
 pub(crate) struct Open {
+    driver: Driver,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) store: Store,
 }
 
 impl Open {
     pub(crate) fn new() -> Self {
+        Self::with(Driver::Overlay2)
+    }
+
+    pub(crate) fn with(driver: Driver) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = open_store(dir.path());
-        Self { dir, store }
+        let store = open_driver(dir.path(), driver).unwrap();
+        Self { driver, dir, store }
     }
 
     /// Closes it and opens it again, as a daemon that starts.
@@ -48,7 +53,7 @@ impl Open {
     }
 
     pub(crate) fn base(&self) -> PathBuf {
-        self.dir.path().join("overlay2")
+        self.dir.path().join(self.driver.name())
     }
 
     /// Folders with files of layers.
@@ -72,8 +77,12 @@ impl Open {
 }
 
 pub(crate) fn open_store(root: &Path) -> Store {
+    open_driver(root, Driver::Overlay2).unwrap()
+}
+
+pub(crate) fn open_driver(root: &Path, driver: Driver) -> Result<Store, Error> {
     let db = Db::open(&root.join("state.db"), &[]).unwrap();
-    Store::open(root, None, db).unwrap()
+    Store::open(root, Some(driver), db)
 }
 
 /// An image to be put into archives.
