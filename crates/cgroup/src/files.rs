@@ -98,16 +98,7 @@ impl Dir {
     /// The whole text of a file.
     pub(crate) fn read(&self, name: &str) -> Result<String, Error> {
         let fd = self.open_file(name, OFlags::RDONLY)?;
-        let mut bytes = Vec::with_capacity(4096);
-        loop {
-            bytes.reserve(4096);
-            match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)) {
-                Ok(0) => break,
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(Error::kernel("read", &self.path.join(name), errno)),
-            }
-        }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        read_all(&fd, 4096).map_err(|errno| Error::kernel("read", &self.path.join(name), errno))
     }
 
     /// The text of a file; `None` when the kernel has no such file (or, `ENODEV`, the folder is gone).
@@ -152,6 +143,20 @@ impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// The rest of a file of the kernel, which has no size to ask for; `guess` bytes at a time.
+pub(crate) fn read_all(fd: &OwnedFd, guess: usize) -> Result<String, Errno> {
+    let mut bytes = Vec::with_capacity(guess);
+    loop {
+        bytes.reserve(guess / 2);
+        match rustix::io::read(fd, rustix::buffer::spare_capacity(&mut bytes)) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// `max`, −1 and anything unreadable count as unlimited or zero respectively.

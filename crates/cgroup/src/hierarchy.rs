@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::cgroup::{Cgroup, Part};
 use crate::error::Error;
-use crate::files::{Dir, Made};
+use crate::files::{Dir, Made, read_all};
 use crate::limits::Limits;
 use crate::path::CgroupPath;
 
@@ -34,6 +36,8 @@ struct Mount {
     dir: Arc<Dir>,
     /// Controllers; of a named v1 hierarchy its `name=…`.
     controllers: Arc<[String]>,
+    /// Whether it is the v2 hierarchy.
+    unified: bool,
 }
 
 impl Hierarchy {
@@ -43,10 +47,9 @@ impl Hierarchy {
     /// [`Error::Unsupported`] when there is none; [`Error::Kernel`] when one cannot be opened.
     pub fn detect(root: &Path) -> Result<Self, Error> {
         let table = Path::new("/proc/thread-self/mountinfo");
-        let text = std::fs::read_to_string(table).map_err(|error| {
-            let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
-            Error::kernel("read", table, errno)
-        })?;
+        let fail = |errno| Error::kernel("read", table, errno);
+        let file = rustix::fs::open(table, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        let text = read_all(&file, 32 << 10).map_err(fail)?;
         Self::from_mount_table(&text, root)
     }
 
@@ -65,7 +68,8 @@ impl Hierarchy {
                 Some(controllers) => {
                     let seen = v1.iter().any(|mount| *mount.controllers == controllers[..]);
                     if !seen {
-                        v1.push(Mount { dir: Arc::new(Dir::open(&found.point)?), controllers: controllers.into() });
+                        let dir = Arc::new(Dir::open(&found.point)?);
+                        v1.push(Mount { dir, controllers: controllers.into(), unified: false });
                     }
                 }
             }
@@ -204,7 +208,6 @@ fn make_path(
     made: &mut Vec<(Arc<Dir>, PathBuf)>,
     fresh: impl Fn(&Dir, &Dir) -> Result<(), Error>,
 ) -> Result<Dir, Error> {
-    let unified = mount.dir.exists("cgroup.controllers");
     let mut relative = PathBuf::new();
     let mut current: Option<Dir> = None;
     let mut components = path.components().peekable();
@@ -218,7 +221,7 @@ fn make_path(
             made.push((Arc::clone(&mount.dir), relative.clone()));
             fresh(parent, &child)?;
         }
-        if unified && components.peek().is_some() && !mount.controllers.is_empty() {
+        if mount.unified && components.peek().is_some() && !mount.controllers.is_empty() {
             enable_controllers(&child, &mount.controllers)?;
         }
         current = Some(child);
@@ -258,7 +261,7 @@ fn enable_controllers(dir: &Dir, controllers: &[String]) -> Result<(), Error> {
 fn open_unified(point: &Path) -> Result<Mount, Error> {
     let dir = Dir::open(point)?;
     let controllers: Vec<String> = dir.read("cgroup.controllers")?.split_whitespace().map(str::to_owned).collect();
-    Ok(Mount { dir: Arc::new(dir), controllers: controllers.into() })
+    Ok(Mount { dir: Arc::new(dir), controllers: controllers.into(), unified: true })
 }
 
 struct Found {

@@ -57,7 +57,7 @@ pub(crate) fn run(context: &Context, args: &Parsed) -> Result<u8, Error> {
     let started = made.init.proceed().map_err(Error::Launch);
     if let Err(error) = started {
         // the program could not be executed: what was made for it goes again
-        lifecycle::destroy(context, &made.folder, &made.saved)?;
+        made.tear_down(context)?;
         return Err(error);
     }
     if !made.plan.hooks.poststart.is_empty() {
@@ -66,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &Parsed) -> Result<u8, Error> {
     let Some(signals) = signals else { return Ok(0) };
     let exit = foreground::attend(&made.init.pidfd, &signals, made.init.console.take())?;
     if !args.is_set("keep") {
-        lifecycle::destroy(context, &made.folder, &made.saved)?;
+        made.tear_down(context)?;
     }
     Ok(exit)
 }
@@ -116,6 +116,7 @@ struct Made {
     saved: Saved,
     plan: Plan,
     init: Init,
+    cgroup: Option<Cgroup>,
 }
 
 impl Made {
@@ -179,7 +180,7 @@ impl Made {
             no_new_keyring: options.no_new_keyring,
             rootless: options.rootless,
         });
-        let mut made = Self { folder, saved, plan, init };
+        let mut made = Self { folder, saved, plan, init, cgroup };
         match made.announce(args, how) {
             Ok(()) => {
                 undo.disarm();
@@ -191,6 +192,10 @@ impl Made {
                 Err(error)
             }
         }
+    }
+
+    fn tear_down(&self, context: &Context) -> Result<(), Error> {
+        lifecycle::tear_down(context, &self.folder, self.cgroup.as_ref(), Some(&self.plan))
     }
 
     /// Tells everybody who has asked: the console's and the pidfd's receivers, the state folder, and last the pid file,

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
-use wharf_cgroup::Hierarchy;
+use wharf_cgroup::Cgroup;
 use wharf_runtime::{Moment, Plan, PlanOptions};
 use wharf_spec::runtime::{ContainerStatus, Spec};
 
 use crate::args::{Flag, Parsed, switch};
-use crate::container::CGROUPS;
 use crate::context::Context;
 use crate::error::Error;
 use crate::output::print_json;
@@ -146,33 +145,38 @@ fn end(saved: &Saved) -> Result<(), Error> {
 
 /// Removes what `create` has made, then runs the hooks for that moment.
 pub(crate) fn destroy(context: &Context, folder: &Folder, saved: &Saved) -> Result<(), Error> {
-    if let Some(path) = &saved.cgroup {
-        match Hierarchy::detect(std::path::Path::new(CGROUPS))?.open(path) {
-            Ok(cgroup) => {
-                // those that share our PID namespace, and those joined by exec, may still be there
-                if !cgroup.processes()?.is_empty() {
-                    cgroup.kill()?;
-                }
-                cgroup.remove()?;
-            }
-            Err(wharf_cgroup::Error::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let cgroup = saved.open_cgroup()?;
     let plan = folder.load_spec().and_then(|spec| {
         let any = spec.hooks.as_ref().is_some_and(|hooks| !hooks.poststop.is_empty());
         if any { plan_of(saved, &spec).map(Some) } else { Ok(None) }
     });
-    folder.remove()?;
-    match plan {
-        Ok(None) => {}
-        // "must log a warning, but the remaining hooks and lifecycle continue as if the hook had succeeded"
-        Ok(Some(plan)) => {
-            if let Err(error) = wharf_runtime::run_hooks(&plan, Moment::Poststop, ContainerStatus::Stopped, 0) {
-                context.log.warn(&error.to_string());
-            }
+    let plan = plan.unwrap_or_else(|error| {
+        context.log.warn(&error.to_string());
+        None
+    });
+    tear_down(context, folder, cgroup.as_ref(), plan.as_ref())
+}
+
+/// The same for whoever has made the container himself.
+pub(crate) fn tear_down(
+    context: &Context,
+    folder: &Folder,
+    cgroup: Option<&Cgroup>,
+    plan: Option<&Plan>,
+) -> Result<(), Error> {
+    if let Some(cgroup) = cgroup {
+        // those that share our PID namespace, and those joined by exec, may still be there
+        if !cgroup.processes()?.is_empty() {
+            cgroup.kill()?;
         }
-        Err(error) => context.log.warn(&error.to_string()),
+        cgroup.remove()?;
+    }
+    folder.remove()?;
+    // "must log a warning, but the remaining hooks and lifecycle continue as if the hook had succeeded"
+    if let Some(plan) = plan.filter(|plan| !plan.hooks.poststop.is_empty()) {
+        if let Err(error) = wharf_runtime::run_hooks(plan, Moment::Poststop, ContainerStatus::Stopped, 0) {
+            context.log.warn(&error.to_string());
+        }
     }
     Ok(())
 }
