@@ -131,6 +131,11 @@ impl Keeper {
         poller
             .watch(&mut Watch::default(), &signals, Token::Signals, Some(EventFlags::IN))
             .map_err(fail("watch signals"))?;
+        // of the run before: whoever finds a record must be able to take it for this one's
+        match rustix::fs::unlink(&request.exit_file) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(start::setup("remove the old exit record", error)),
+        }
         let log = Writer::open(&request.log).map_err(|error| start::setup("open log", chain(&error)))?;
         let listener = wire::listen(&request.run_dir).map_err(fail("listen on the keeper's socket"))?;
         poller

@@ -319,6 +319,18 @@ fn a_launch_that_fails_leaves_nothing() {
 }
 
 #[test]
+fn a_second_run_continues_the_log_and_has_its_own_record() {
+    let host = Host::new();
+    assert_eq!(host.run("c1", &["sh", "-c", "echo one; exit 1"], &PLAIN).exit().code, 1);
+    let mut container = host.run("c1", &["sh", "-c", "read x; echo two; exit 2"], &INTERACTIVE);
+    assert_eq!(host.exit_record("c1"), None);
+    host.block_on(container.keeper.close_stdin(Target::Init)).expect("it closes");
+    assert_eq!(container.exit().code, 2);
+    assert_eq!(host.exit_record("c1").map(|record| record.exit.code), Some(2));
+    assert_eq!(host.logged("c1"), "one\ntwo\n");
+}
+
+#[test]
 fn a_container_without_a_pid_namespace_leaves_nothing_running() {
     let host = Host::new();
     let options = Options { pid_namespace: false, ..PLAIN };
