@@ -129,29 +129,52 @@ impl Made {
         let preserve = preserved(args, spec.process.as_mut())?;
         let console = terminal(args, &spec, how)?;
 
-        let folder = Folder::new(&context.root, id)?;
         let mut undo = Undo::default();
+        let folder = Folder::new(&context.root, id)?;
         folder.make()?;
         let made = folder.clone();
         undo.push(move || drop(made.remove()));
+        step("oci.create.folder")?;
 
-        let cgroup = make_cgroup(context, id, &spec)?;
+        // intent before effect: whatever happens from here on, `delete --force` finds what there is
+        let path = cgroup_path(context, id, spec.linux.as_ref().and_then(|linux| linux.cgroups_path.as_deref()))?;
+        let no_new_keyring = args.is_set("no-new-keyring");
+        let facts = Facts {
+            id,
+            spec: &spec,
+            bundle: &bundle,
+            cgroup: Some(path.clone()),
+            no_new_keyring,
+            rootless: context.rootless,
+        };
+        let mut saved = Saved::new(facts);
+        folder.save(&saved)?;
+        folder.save_spec(&text)?;
+        step("oci.create.intent")?;
+
+        let cgroup = make_cgroup(context, &path, &spec)?;
         let mut fds = LaunchFds { preserve, stdio: console, ..LaunchFds::default() };
-        if let Some(cgroup) = &cgroup {
-            fds.cgroup = CgroupFds::from(cgroup.join_fds()?);
-            let (path, log) = (cgroup.path().clone(), &context.log);
-            undo.push(move || {
-                if let Err(error) = Hierarchy::detect(Path::new(CGROUPS)).and_then(|all| all.open(&path)?.remove()) {
-                    log.debug(|| error.to_string());
-                }
-            });
+        match &cgroup {
+            None => saved.cgroup = None,
+            Some(cgroup) => {
+                fds.cgroup = CgroupFds::from(cgroup.join_fds()?);
+                let log = &context.log;
+                undo.push(move || {
+                    let removed = Hierarchy::detect(Path::new(CGROUPS)).and_then(|all| all.open(&path)?.remove());
+                    if let Err(error) = removed {
+                        log.debug(|| error.to_string());
+                    }
+                });
+            }
         }
+        step("oci.create.cgroup")?;
+
         let options = PlanOptions {
             id: id.to_owned(),
             bundle: bundle.clone(),
             root: None,
             cgroup: cgroup.as_ref().map(CgroupView::from).unwrap_or_default(),
-            no_new_keyring: args.is_set("no-new-keyring"),
+            no_new_keyring,
             rootless: context.rootless,
         };
         let plan = wharf_runtime::plan(&spec, &options)?;
@@ -159,59 +182,52 @@ impl Made {
             How::Create => Start::Gate(folder.make_gate()?),
             How::Run | How::RunDetached => Start::Held,
         };
-        folder.save_spec(&text)?;
-
-        let init = match wharf_runtime::launch(&plan, fds) {
-            Ok(init) => init,
-            Err(error) => {
-                // the specification: a failed creation goes on with the steps of a deletion
-                if let Err(hook) = wharf_runtime::run_hooks(&plan, Moment::Poststop, ContainerStatus::Stopped, 0) {
-                    context.log.warn(&hook.to_string());
-                }
-                return Err(Error::Launch(error));
+        // the specification: a failed creation goes on with the steps of a deletion
+        let poststop = || {
+            if let Err(error) = wharf_runtime::run_hooks(&plan, Moment::Poststop, ContainerStatus::Stopped, 0) {
+                context.log.warn(&error.to_string());
             }
         };
-        let saved = Saved::new(Facts {
-            id,
-            spec: &spec,
-            pid: init.pid.as_raw_nonzero().get(),
-            bundle: &bundle,
-            cgroup: cgroup.as_ref().map(|cgroup| cgroup.path().clone()),
-            no_new_keyring: options.no_new_keyring,
-            rootless: options.rootless,
-        });
-        let mut made = Self { folder, saved, plan, init, cgroup };
-        match made.announce(args, how) {
-            Ok(()) => {
-                undo.disarm();
-                Ok(made)
-            }
-            Err(error) => {
-                let _ = wharf_sys::pidfd::kill(&made.init.pidfd, 9);
-                let _ = wharf_sys::pidfd::wait(&made.init.pidfd);
-                Err(error)
-            }
+        let mut init = wharf_runtime::launch(&plan, fds).map_err(|error| {
+            poststop();
+            Error::Launch(error)
+        })?;
+        saved.set_process(init.pid.as_raw_nonzero().get());
+        if let Err(error) = announce(&folder, &saved, &mut init, args, how) {
+            let _ = wharf_sys::pidfd::kill(&init.pidfd, 9);
+            let _ = wharf_sys::pidfd::wait(&init.pidfd);
+            poststop();
+            return Err(error);
         }
+        undo.disarm();
+        Ok(Self { folder, saved, plan, init, cgroup })
     }
 
     fn tear_down(&self, context: &Context) -> Result<(), Error> {
         lifecycle::tear_down(context, &self.folder, self.cgroup.as_ref(), Some(&self.plan))
     }
+}
 
-    /// Tells everybody who has asked: the console's and the pidfd's receivers, the state folder, and last the pid file,
-    /// whose appearance callers wait for.
-    fn announce(&mut self, args: &Parsed, how: How) -> Result<(), Error> {
-        if how != How::Run {
-            if let (Some(socket), Some(master)) = (args.value("console-socket"), self.init.console.take()) {
-                send_descriptor(Path::new(socket), "/dev/ptmx", &master)?;
-            }
+/// Tells everybody who has asked: the console's and the pidfd's receivers, the state folder, and last the pid file,
+/// whose appearance callers wait for.
+fn announce(folder: &Folder, saved: &Saved, init: &mut Init, args: &Parsed, how: How) -> Result<(), Error> {
+    step("oci.create.launched")?;
+    if how != How::Run {
+        if let (Some(socket), Some(master)) = (args.value("console-socket"), init.console.take()) {
+            send_descriptor(Path::new(socket), "/dev/ptmx", &master)?;
         }
-        if let Some(socket) = args.value("pidfd-socket") {
-            send_descriptor(Path::new(socket), "pidfd", &self.init.pidfd)?;
-        }
-        self.folder.save(&self.saved)?;
-        write_pid_file(args, self.saved.pid)
     }
+    if let Some(socket) = args.value("pidfd-socket") {
+        send_descriptor(Path::new(socket), "pidfd", &init.pidfd)?;
+    }
+    folder.save(saved)?;
+    step("oci.create.saved")?;
+    write_pid_file(args, saved.pid)
+}
+
+/// A fail point of debug builds.
+fn step(name: &'static str) -> Result<(), Error> {
+    wharf_sys::failpoint::hit(name).map_err(|errno| Error::file("pass fail point", name, errno))
 }
 
 /// Where v1, hybrid and v2 hierarchies are mounted on every system.
@@ -275,11 +291,10 @@ pub(crate) fn check_terminal(wanted: bool, socket: bool, detached: bool) -> Resu
 }
 
 /// The cgroup of a new container; `None` only where an unprivileged caller cannot have one.
-fn make_cgroup(context: &Context, id: &str, spec: &Spec) -> Result<Option<Cgroup>, Error> {
-    let linux = spec.linux.clone().unwrap_or_default();
-    let path = cgroup_path(context, id, linux.cgroups_path.as_deref())?;
-    let limits = linux.resources.as_ref().map(wharf_runtime::limits).transpose()?.unwrap_or_default();
-    let created = Hierarchy::detect(Path::new(CGROUPS)).and_then(|hierarchy| hierarchy.create(&path, &limits));
+fn make_cgroup(context: &Context, path: &CgroupPath, spec: &Spec) -> Result<Option<Cgroup>, Error> {
+    let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
+    let limits = resources.map(wharf_runtime::limits).transpose()?.unwrap_or_default();
+    let created = Hierarchy::detect(Path::new(CGROUPS)).and_then(|hierarchy| hierarchy.create(path, &limits));
     match created {
         Ok(cgroup) => Ok(Some(cgroup)),
         Err(error) if context.rootless && !matches!(error, wharf_cgroup::Error::InvalidInput { .. }) => {

@@ -106,13 +106,12 @@ pub(crate) fn delete(context: &Context, args: &Parsed) -> Result<u8, Error> {
     let saved = match folder.load() {
         Ok(saved) => saved,
         Err(Error::NotFound) if !folder.exists() => return if force { Ok(0) } else { Err(Error::NotFound) },
-        // a creation that was killed: nobody knows its process, which died with its message channel
+        // a creation that was killed before it had made anything
         Err(_) if force => return folder.remove().map(|()| 0),
         Err(error) => return Err(error),
     };
     match folder.status(&saved)? {
-        ContainerStatus::Stopped => {}
-        ContainerStatus::Created => {}
+        ContainerStatus::Stopped | ContainerStatus::Created => {}
         _ if force => {}
         status => {
             let status = status.as_str();

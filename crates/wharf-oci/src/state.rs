@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <root>/<id>/            made by `create` (mkdir is what makes the ID taken), removed by `delete`
-//!     state.json          written last, by tmp + rename: without it the container is still being created
+//!     state.json          by tmp + rename; first with pid 0, before anything else is made (so that a creation that was
+//!                         killed can be cleaned up), then with the pid, when the container exists
 //!     config.json         the bundle's document as `create` read it; later changes in the bundle have no effect
 //!     start.fifo          exists until `start`; the waiting init holds its reading end
 //! ```
@@ -33,7 +34,7 @@ pub(crate) struct Saved {
     version: u32,
     pub(crate) id: String,
     pub(crate) oci_version: String,
-    /// Process ID of the container's first process.
+    /// Process ID of the container's first process; 0 while it is being created.
     pub(crate) pid: i32,
     /// When that started, in clock ticks since boot: tells it from a later process with the same number.
     pub(crate) start_time: u64,
@@ -49,12 +50,11 @@ pub(crate) struct Saved {
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
-/// What `create` knows when it writes the file.
+/// What `create` knows before it makes anything.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) id: &'a str,
     pub(crate) spec: &'a Spec,
-    pub(crate) pid: i32,
     pub(crate) bundle: &'a Path,
     pub(crate) cgroup: Option<CgroupPath>,
     pub(crate) no_new_keyring: bool,
@@ -73,8 +73,8 @@ impl Saved {
             version: VERSION,
             id: facts.id.to_owned(),
             oci_version: facts.spec.oci_version.clone(),
-            pid: facts.pid,
-            start_time: process_stat(facts.pid).map_or(0, |stat| stat.start_time),
+            pid: 0,
+            start_time: 0,
             bundle: facts.bundle.to_owned(),
             rootfs: root,
             created: crate::clock::now(),
@@ -85,6 +85,12 @@ impl Saved {
             rootless: facts.rootless,
             annotations: facts.spec.annotations.clone(),
         }
+    }
+
+    /// The first process exists.
+    pub(crate) fn set_process(&mut self, pid: i32) {
+        self.pid = pid;
+        self.start_time = process_stat(pid).map_or(0, |stat| stat.start_time);
     }
 
     /// A pidfd of the first process; `None` when it has ended.
@@ -241,6 +247,9 @@ impl Folder {
 
     /// Where the container is in its life, asking the kernel.
     pub(crate) fn status(&self, saved: &Saved) -> Result<ContainerStatus, Error> {
+        if saved.pid == 0 {
+            return Ok(ContainerStatus::Creating);
+        }
         if !saved.is_alive() {
             return Ok(ContainerStatus::Stopped);
         }
