@@ -113,7 +113,11 @@ impl<'a> Run<'a> {
         let scope = self.variables.len();
         let value = self.pipe(dot, &branch.pipe)?;
         let declared = &branch.pipe.variables;
-        let place = Place { pos: branch.pipe.pos, node: &branch.pipe };
+        // Go speaks of the operand that it evaluated last
+        let place = match branch.pipe.commands.last().and_then(|command| command.args.first()) {
+            Some(operand) => Place { pos: operand.pos, node: operand },
+            None => Place { pos: branch.pipe.pos, node: &branch.pipe },
+        };
         let items: Vec<(Value, Value)> = match &value {
             Value::Nil => Vec::new(),
             Value::List(list) => {
@@ -163,7 +167,8 @@ impl<'a> Run<'a> {
         dot: &Value,
         out: &mut String,
     ) -> Result<(), Error> {
-        let node = format!("{{{{template {}{}}}}}", print::quote(name), pipe.map_or(String::new(), |pipe| format!(" {pipe}")));
+        let node =
+            format!("{{{{template {}{}}}}}", print::quote(name), pipe.map_or(String::new(), |pipe| format!(" {pipe}")));
         let place = Place { pos, node: &node };
         let set = self.set;
         let Some(list) = set.get(name) else {
@@ -220,11 +225,17 @@ impl<'a> Run<'a> {
                 Kind::Field(names) | Kind::Chain(_, names) => {
                     let value = self.operand(dot, first)?;
                     let name = names.last().map_or("", String::as_str);
-                    if let Value::Map(map) = &value && map.kind == crate::LOOKUP {
-                        let mut args = command.args[1..].iter().map(|arg| self.operand(dot, arg)).collect::<Result<Vec<_>, _>>()?;
+                    if let Value::Map(map) = &value
+                        && map.kind == crate::LOOKUP
+                    {
+                        let mut args = command.args[1..]
+                            .iter()
+                            .map(|arg| self.operand(dot, arg))
+                            .collect::<Result<Vec<_>, _>>()?;
                         args.extend(last);
                         if args.len() != 1 {
-                            return self.fail(&place, format!("wrong number of args for {name}: want 1 got {}", args.len()));
+                            return self
+                                .fail(&place, format!("wrong number of args for {name}: want 1 got {}", args.len()));
                         }
                         let found = args[0].as_text().and_then(|key| map.entries.get(key));
                         return Ok(found.cloned().unwrap_or_else(|| map.zero.clone()));
@@ -278,17 +289,23 @@ impl<'a> Run<'a> {
     }
 
     fn fields(&self, mut value: Value, names: &[String], place: &Place<'_>) -> Result<Value, Error> {
+        // what comes out of a map or slice of anything is, to Go, an `interface {}`
+        let mut anything = false;
         for name in names {
-            value = self.field(&value, name, place)?;
+            let plain = !matches!(value, Value::Map(_) | Value::Struct(_) | Value::Nil);
+            if anything && plain {
+                return self.fail(place, format!("can't evaluate field {name} in type interface {{}}"));
+            }
+            let next = self.field(&value, name, place)?;
+            anything = matches!(&value, Value::Map(map) if map.kind == "map[string]interface {}");
+            value = next;
         }
         Ok(value)
     }
 
     fn field(&self, value: &Value, name: &str, place: &Place<'_>) -> Result<Value, Error> {
         match value {
-            Value::Nil if self.strict => {
-                self.fail(place, format!("nil data; no entry for key {}", print::quote(name)))
-            }
+            Value::Nil if self.strict => self.fail(place, format!("nil data; no entry for key {}", print::quote(name))),
             Value::Nil => self.fail(place, format!("nil pointer evaluating interface {{}}.{name}")),
             Value::Struct(record) if record.nil => {
                 self.fail(place, format!("nil pointer evaluating {}.{name}", record.kind))
@@ -299,9 +316,7 @@ impl<'a> Run<'a> {
             },
             Value::Map(map) => match map.entries.get(name) {
                 Some(found) => Ok(found.clone()),
-                None if self.strict => {
-                    self.fail(place, format!("map has no entry for key {}", print::quote(name)))
-                }
+                None if self.strict => self.fail(place, format!("map has no entry for key {}", print::quote(name))),
                 None => Ok(Value::Nil),
             },
             other => self.fail(place, format!("can't evaluate field {name} in type {}", other.kind())),
@@ -338,6 +353,13 @@ impl<'a> Run<'a> {
             args.push(self.operand(dot, arg)?);
         }
         args.extend(last);
+        if name == "call"
+            && let (Some(arg), Some(operand)) = (args.first(), command.args.get(1))
+        {
+            let place = Place { pos: command.pos, node: command };
+            let kind = arg.kind();
+            return self.fail(&place, format!("error calling call: non-function {operand} of type {kind}"));
+        }
         match functions::call(self.functions, name, &args) {
             Ok(value) => Ok(value),
             Err(error @ functions::Problem::Call(_)) => {
@@ -346,6 +368,12 @@ impl<'a> Run<'a> {
             }
             Err(functions::Problem::Argument(index, message)) if index + 1 < command.args.len() => {
                 let arg = &command.args[index + 1];
+                let constant = matches!(arg.kind, Kind::Number { .. } | Kind::Bool(_) | Kind::Text { .. });
+                let message = match message.strip_prefix("wrong type for value; expected ") {
+                    Some(rest) if constant && rest.starts_with("string") => format!("expected string; found {arg}"),
+                    Some(rest) if constant && rest.starts_with("int") => format!("expected integer; found {arg}"),
+                    _ => message,
+                };
                 self.fail(&Place { pos: arg.pos, node: arg }, message)
             }
             Err(error) => {

@@ -42,7 +42,7 @@ impl Item {
         match self.token {
             Token::Eof => "EOF".into(),
             Token::Error => self.text.clone(),
-            Token::Keyword => format!("<{}>", self.text),
+            Token::Keyword | Token::Dot | Token::Nil => format!("<{}>", self.text),
             _ if self.text.chars().count() > 10 => {
                 let short: String = self.text.chars().take(10).collect();
                 format!("{}...", crate::print::quote(&short))
@@ -52,8 +52,7 @@ impl Item {
     }
 }
 
-const KEYWORDS: [&str; 10] =
-    ["block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"];
+const KEYWORDS: [&str; 10] = ["block", "break", "continue", "define", "else", "end", "if", "range", "template", "with"];
 
 /// Splits the whole source; the last item is `Eof` or `Error`.
 pub(crate) fn lex(source: &str) -> Vec<Item> {

@@ -219,6 +219,7 @@ impl Parser<'_> {
                 list.push(if word == "break" { Node::Break } else { Node::Continue });
             }
             "template" => {
+                let pos = self.peek_solid().pos;
                 let name = self.template_name("template clause")?;
                 let mut pipe = None;
                 if self.peek_solid().token == Token::RightDelimiter {
@@ -226,9 +227,10 @@ impl Parser<'_> {
                 } else {
                     pipe = Some(self.pipeline("template clause", Token::RightDelimiter)?);
                 }
-                list.push(Node::Template { pos: item.pos, name, pipe });
+                list.push(Node::Template { pos, name, pipe });
             }
             "block" => {
+                let pos = self.peek_solid().pos;
                 let name = self.template_name("block clause")?;
                 let pipe = self.pipeline("block clause", Token::RightDelimiter)?;
                 let outer = std::mem::replace(&mut self.variables, vec!["$".into()]);
@@ -240,7 +242,7 @@ impl Parser<'_> {
                 self.variables = outer;
                 self.loops = loops;
                 self.set.insert(name.clone(), body);
-                list.push(Node::Template { pos: item.pos, name, pipe: Some(pipe) });
+                list.push(Node::Template { pos, name, pipe: Some(pipe) });
             }
             _ => return self.unexpected(&item, "command"),
         }
@@ -354,10 +356,7 @@ impl Parser<'_> {
         }
         for (index, command) in pipe.commands.iter().enumerate().skip(1) {
             let first = &command.args[0];
-            if matches!(
-                first.kind,
-                Kind::Bool(_) | Kind::Dot | Kind::Nil | Kind::Number { .. } | Kind::Text { .. }
-            ) {
+            if matches!(first.kind, Kind::Bool(_) | Kind::Dot | Kind::Nil | Kind::Number { .. } | Kind::Text { .. }) {
                 return self.error(format!("non executable command in pipeline stage {}", index + 1));
             }
         }
@@ -445,6 +444,9 @@ impl Parser<'_> {
             Token::Bool => Kind::Bool(item.text == "true"),
             Token::Char | Token::Number => match number(&item) {
                 Some(value) => Kind::Number { text: item.text, value },
+                None if item.token == Token::Char => {
+                    return self.error(format!("malformed character constant: {}", item.text));
+                }
                 None => return self.error(format!("illegal number syntax: {}", print::quote(&item.text))),
             },
             Token::LeftParen => Kind::Pipe(self.pipeline("parenthesized pipeline", Token::RightParen)?),
@@ -493,9 +495,5 @@ fn number(item: &Item) -> Option<Number> {
     }
     let float: f64 = lower.parse().ok().filter(|_| lower.starts_with(|c: char| c.is_ascii_digit() || c == '.'))?;
     let float = if negative { -float } else { float };
-    // 1e3 can be used as an integer
-    if float.fract() == 0.0 && float.abs() < 9e15 && !lower.contains('.') {
-        return Some(Number::Int(float as i64));
-    }
     Some(Number::Float(float))
 }

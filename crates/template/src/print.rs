@@ -22,7 +22,7 @@ pub(crate) fn plain(value: &Value, out: &mut String) {
         Value::Bool(value) => _ = write!(out, "{value}"),
         Value::Int(value) => _ = write!(out, "{value}"),
         Value::Uint(value) => _ = write!(out, "{value}"),
-        Value::Float(value) => out.push_str(&shortest(*value, 21)),
+        Value::Float(value) => out.push_str(&shortest(*value, 6)),
         Value::Number(text) | Value::Text(text) => out.push_str(text),
         Value::List(list) => {
             out.push('[');
@@ -225,11 +225,7 @@ pub(crate) fn printf(format: &str, args: &[Value]) -> String {
     out
 }
 
-fn count(
-    chars: &mut std::iter::Peekable<std::str::Chars<'_>>,
-    args: &[Value],
-    next: &mut usize,
-) -> Option<i64> {
+fn count(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, args: &[Value], next: &mut usize) -> Option<i64> {
     if chars.peek() == Some(&'*') {
         chars.next();
         let value = match args.get(*next) {
@@ -277,7 +273,9 @@ impl Spec {
             ('x' | 'X', Value::Text(text)) => {
                 text.bytes().map(|b| if verb == 'x' { format!("{b:02x}") } else { format!("{b:02X}") }).collect()
             }
-            ('d' | 'v', Value::Int(number)) => return self.number(*number < 0, &number.unsigned_abs().to_string(), out),
+            ('d' | 'v', Value::Int(number)) => {
+                return self.number(*number < 0, &number.unsigned_abs().to_string(), out);
+            }
             ('d' | 'v', Value::Uint(number)) => return self.number(false, &number.to_string(), out),
             ('x' | 'X' | 'o' | 'b' | 'O', Value::Int(number)) => {
                 return self.number(*number < 0, &self.radix(verb, number.unsigned_abs()), out);
@@ -358,7 +356,7 @@ impl Spec {
             'e' => scientific(self.precision.unwrap_or(6)),
             'E' => scientific(self.precision.unwrap_or(6)).to_uppercase(),
             _ => match self.precision {
-                None => shortest(number, 21),
+                None => shortest(number, 6),
                 Some(precision) => {
                     let digits = precision.max(1);
                     let rounded: f64 = format!("{number:.*e}", digits - 1).parse().unwrap_or(number);
@@ -376,7 +374,10 @@ impl Spec {
             _ => "",
         };
         let mut digits = digits.to_owned();
-        if self.zero && !self.left && let Some(width) = self.width {
+        if self.zero
+            && !self.left
+            && let Some(width) = self.width
+        {
             let missing = width.saturating_sub(sign.len() + digits.chars().count());
             digits.insert_str(0, &"0".repeat(missing));
         }

@@ -129,6 +129,22 @@ impl Value {
         }
     }
 
+    /// What `encoding/json` makes of a document without `UseNumber`: every number is a float.
+    pub fn from_json_floats(json: &serde_json::Value) -> Self {
+        match json {
+            serde_json::Value::Number(number) => Self::Float(number.as_f64().unwrap_or(0.0)),
+            serde_json::Value::Array(items) => {
+                Self::list("[]interface {}", items.iter().map(Self::from_json_floats).collect())
+            }
+            serde_json::Value::Object(entries) => Self::map(
+                "map[string]interface {}",
+                Self::Nil,
+                entries.iter().map(|(key, value)| (key.clone(), Self::from_json_floats(value))).collect(),
+            ),
+            other => Self::from_json(other),
+        }
+    }
+
     /// The Go type, as error messages name it.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -71,9 +71,11 @@ impl Store {
     /// One context.
     pub(crate) fn load(&self, name: &str) -> Result<Context, String> {
         let path = self.meta(name).join("meta.json");
-        let bytes = fs::read(&path)
-            .map_err(|error| format!("context {}: context not found: {}", go::quote(name), go::path_error("open", &path, &error)))?;
-        let document = serde_json::from_slice(&bytes).map_err(|error| format!("parsing {}: {error}", path.display()))?;
+        let bytes = fs::read(&path).map_err(|error| {
+            format!("context {}: context not found: {}", go::quote(name), go::path_error("open", &path, &error))
+        })?;
+        let document =
+            serde_json::from_slice(&bytes).map_err(|error| format!("parsing {}: {error}", path.display()))?;
         Ok(Context { document })
     }
 
@@ -148,7 +150,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(inner) {
         return Ok(());
     }
-    Err(format!("context name {} is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"", go::quote(name)))
+    Err(format!(
+        "context name {} is invalid, names are validated against regexp \"^[a-zA-Z0-9][a-zA-Z0-9_.+-]+$\"",
+        go::quote(name)
+    ))
 }
 
 /// Orders names so that digits count as numbers.

@@ -17,7 +17,12 @@ pub(crate) fn program(called: &str) -> &'static str {
 /// Runs one command line.
 pub(crate) fn run(program: &str, words: &[String]) -> Outcome {
     let parsed = flags::parse(&ROOT, words).map_err(|why| {
-        Exit::with(125, format!("{why}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"))
+        Exit::with(
+            125,
+            format!(
+                "{why}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
+            ),
+        )
     })?;
     let session = Session::new(program.to_owned(), parsed.flags);
     if session.globals.on("version") {
@@ -74,7 +79,9 @@ fn find(words: &[String]) -> (String, &'static Command, &[String]) {
 fn unknown_command(session: &Session, path: &str, word: &str) -> Exit {
     let program = &session.program;
     let full = help::full_path(program, path);
-    let usage = if path.is_empty() { String::new() } else { format!("Usage:  {full}\n\n") };
+    // docker's volume is the one group that says COMMAND here
+    let rest = if path == "volume" { " COMMAND" } else { "" };
+    let usage = if path.is_empty() { String::new() } else { format!("Usage:  {full}{rest}\n\n") };
     Exit::error(format!("{program}: unknown command: {full} {word}\n\n{usage}Run '{full} --help' for more information"))
 }
 

@@ -1,8 +1,8 @@
 //! Command-line flags the way pflag reads them, with its sentences.
 
+use crate::go;
 use crate::options;
 use crate::table::{Check, Command, Flag, Kind};
-use crate::go;
 
 /// What was given on the command line, in order.
 #[derive(Debug, Default)]

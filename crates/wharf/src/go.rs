@@ -19,9 +19,7 @@ pub(crate) fn path_error(operation: &str, path: impl AsRef<std::path::Path>, err
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
-        Some(first) if !chars.as_str().starts_with(char::is_uppercase) => {
-            first.to_lowercase().chain(chars).collect()
-        }
+        Some(first) if !chars.as_str().starts_with(char::is_uppercase) => first.to_lowercase().chain(chars).collect(),
         _ => text.to_owned(),
     }
 }
@@ -176,7 +174,11 @@ pub(crate) fn csv(line: &str) -> Result<Vec<String>, String> {
                         column += c.len_utf8();
                         field.push(c);
                     }
-                    None => return Err(format!("record on line 1; parse error on line 2, column 0: extraneous or missing \" in quoted-field")),
+                    None => {
+                        return Err(format!(
+                            "record on line 1; parse error on line 2, column 0: extraneous or missing \" in quoted-field"
+                        ));
+                    }
                 }
             }
             match rest.next() {
@@ -201,7 +203,9 @@ pub(crate) fn csv(line: &str) -> Result<Vec<String>, String> {
                     column += 1;
                     break;
                 }
-                Some('"') => return Err(format!("parse error on line 1, column {column}: bare \" in non-quoted-field")),
+                Some('"') => {
+                    return Err(format!("parse error on line 1, column {column}: bare \" in non-quoted-field"));
+                }
                 Some(c) => {
                     column += c.len_utf8();
                     field.push(c);
@@ -234,7 +238,9 @@ mod tests {
 
     #[test]
     fn durations_both_ways() {
-        for (text, expect) in [("1h2m3s", "1h2m3s"), ("1.5s", "1.5s"), ("90s", "1m30s"), ("1500us", "1.5ms"), ("0", "0s")] {
+        for (text, expect) in
+            [("1h2m3s", "1h2m3s"), ("1.5s", "1.5s"), ("90s", "1m30s"), ("1500us", "1.5ms"), ("0", "0s")]
+        {
             assert_eq!(parse_duration(text).map(duration).as_deref(), Ok(expect), "{text}");
         }
         assert_eq!(parse_duration("x").unwrap_err(), r#"time: invalid duration "x""#);

@@ -69,8 +69,7 @@ pub(crate) fn render(page: &Page<'_>, command: &Command) -> String {
     if !command.commands.is_empty() {
         commands(page, command, &mut out);
     }
-    let mut flags: Vec<&Flag> =
-        command.all_flags().filter(|flag| !flag.hidden && page.shows(flag.needs)).collect();
+    let mut flags: Vec<&Flag> = command.all_flags().filter(|flag| !flag.hidden && page.shows(flag.needs)).collect();
     let uses_h = flags.iter().any(|flag| flag.short == Some('h'));
     const HELP: Flag = Flag::help();
     if uses_h {

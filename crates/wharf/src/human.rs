@@ -10,11 +10,13 @@ fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 {
         return "0".into();
     }
-    let exponent: i32 = format!("{value:.*e}", digits - 1).split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
+    let exponent: i32 =
+        format!("{value:.*e}", digits - 1).split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
     if exponent < -4 || exponent >= digits as i32 {
         let text = format!("{value:.*e}", digits - 1);
         let (mantissa, _) = text.split_once('e').unwrap_or((&text, ""));
-        let mantissa = if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+        let mantissa =
+            if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
         return format!("{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
     }
     let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
@@ -97,7 +99,8 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (bytes, expect) in [(0.0, "0B"), (999.0, "999B"), (1000.0, "1kB"), (1_984_512.0, "1.985MB"), (1e10, "10GB")] {
+        for (bytes, expect) in [(0.0, "0B"), (999.0, "999B"), (1000.0, "1kB"), (1_984_512.0, "1.985MB"), (1e10, "10GB")]
+        {
             assert_eq!(size(bytes), expect);
         }
         assert_eq!(size3(1_984_512.0), "1.98MB");

@@ -45,7 +45,11 @@ pub(crate) fn swallow(source: impl Read) -> Outcome {
 fn error_of(message: &Value) -> Option<String> {
     if let Some(detail) = message.get("errorDetail") {
         let text = json::text(detail, "message");
-        return Some(if json::int(detail, "code") == 401 { "authentication is required".into() } else { text.to_owned() });
+        return Some(if json::int(detail, "code") == 401 {
+            "authentication is required".into()
+        } else {
+            text.to_owned()
+        });
     }
     message.get("error").and_then(Value::as_str).map(str::to_owned)
 }

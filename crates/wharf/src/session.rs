@@ -72,7 +72,9 @@ impl Session {
             })?;
             return Ok(Some(context.host().to_owned()).filter(|host| !host.is_empty()));
         }
-        let tls = self.globals.on("tls") || self.globals.on("tlsverify") || std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|v| !v.is_empty());
+        let tls = self.globals.on("tls")
+            || self.globals.on("tlsverify")
+            || std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|v| !v.is_empty());
         let hosts = self.globals.all("host");
         if hosts.len() > 1 {
             return Err(Exit::error("Specify only one -H"));

@@ -261,7 +261,9 @@ impl Signals {
                 while let Ok(Some(info)) = descriptor.next() {
                     if info.signal == WINDOW && self.tty {
                         resize(&client, &target);
-                    } else if self.proxy && let Some((_, name)) = FORWARDED.iter().find(|(number, _)| *number == info.signal) {
+                    } else if self.proxy
+                        && let Some((_, name)) = FORWARDED.iter().find(|(number, _)| *number == info.signal)
+                    {
                         let query = Query::new().with("signal", *name);
                         let _ = client.post(&target.path("kill"), &query, None);
                     }
@@ -273,8 +275,14 @@ impl Signals {
 
 /// Tells the engine how large our terminal is.
 pub(crate) fn resize(client: &Client, target: &Target) {
+    resize_by(client, target, 0);
+}
+
+/// Tells it a size that is larger by `more`.
+pub(crate) fn resize_by(client: &Client, target: &Target, more: u16) {
     let (rows, columns) = terminal::size();
     if rows > 0 && columns > 0 {
+        let (rows, columns) = (rows.saturating_add(more), columns.saturating_add(more));
         let query = Query::new().with("h", rows.to_string()).with("w", columns.to_string());
         let _ = client.post(&target.path("resize"), &query, None);
     }

@@ -117,8 +117,21 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
     let bytes = |name: &str| json!(flags.bytes(name).unwrap_or(0));
     let text = |name: &str| json!(flags.text(name).unwrap_or_default());
     let names = [
-        "blkio-weight", "cpu-period", "cpu-quota", "cpu-rt-period", "cpu-rt-runtime", "cpuset-cpus", "cpuset-mems",
-        "cpu-shares", "memory", "memory-reservation", "memory-swap", "kernel-memory", "restart", "pids-limit", "cpus",
+        "blkio-weight",
+        "cpu-period",
+        "cpu-quota",
+        "cpu-rt-period",
+        "cpu-rt-runtime",
+        "cpuset-cpus",
+        "cpuset-mems",
+        "cpu-shares",
+        "memory",
+        "memory-reservation",
+        "memory-swap",
+        "kernel-memory",
+        "restart",
+        "pids-limit",
+        "cpus",
     ];
     if !names.iter().any(|name| flags.given(name)) {
         return Err(Exit::error("you must provide one or more flags when using this command"));
@@ -130,7 +143,13 @@ pub(crate) fn update(call: &Call<'_>) -> Outcome {
     put("NanoCpus", json!(flags.text("cpus").and_then(|text| options::units::parse_cpus(text).ok()).unwrap_or(0)));
     put("CgroupParent", json!(""));
     put("BlkioWeight", int("blkio-weight"));
-    for key in ["BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"] {
+    for key in [
+        "BlkioWeightDevice",
+        "BlkioDeviceReadBps",
+        "BlkioDeviceWriteBps",
+        "BlkioDeviceReadIOps",
+        "BlkioDeviceWriteIOps",
+    ] {
         put(key, Value::Null);
     }
     put("CpuPeriod", int("cpu-period"));
@@ -261,13 +280,23 @@ pub(crate) fn write_archive(
         }
         Some(file) => {
             let folder = std::path::Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder && !folder.exists() {
-                return Err(Exit::error(format!("failed to save: invalid output path: directory {} does not exist", go::quote(&folder.to_string_lossy()))));
+            if let Some(folder) = folder
+                && !folder.exists()
+            {
+                return Err(Exit::error(format!(
+                    "failed to save: invalid output path: directory {} does not exist",
+                    go::quote(&folder.to_string_lossy())
+                )));
             }
             let (_, body) = open(())?;
             let path = std::path::Path::new(file);
-            let temporary = path.with_file_name(format!(".{}.{}", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
-            let mut target = File::create(&temporary).map_err(|error| Exit::error(go::path_error("open", &temporary, &error)))?;
+            let temporary = path.with_file_name(format!(
+                ".{}.{}",
+                path.file_name().unwrap_or_default().to_string_lossy(),
+                std::process::id()
+            ));
+            let mut target =
+                File::create(&temporary).map_err(|error| Exit::error(go::path_error("open", &temporary, &error)))?;
             let result = streams::copy(body, &mut target).and_then(|()| std::fs::rename(&temporary, path));
             if result.is_err() {
                 let _ = std::fs::remove_file(&temporary);
@@ -283,7 +312,8 @@ pub(crate) fn commit(call: &Call<'_>) -> Outcome {
     let reference = call.args.get(1).map_or("", String::as_str);
     let (mut repository, mut tag) = (String::new(), String::new());
     if !reference.is_empty() {
-        let parsed = wharf_spec::reference::Reference::parse(reference).map_err(|error| Exit::error(error.to_string()))?;
+        let parsed =
+            wharf_spec::reference::Reference::parse(reference).map_err(|error| Exit::error(error.to_string()))?;
         if parsed.digest().is_some() {
             return Err(Exit::error("refusing to create a tag with a digest reference"));
         }

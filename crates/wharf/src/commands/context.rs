@@ -23,12 +23,15 @@ fn default_host() -> String {
 pub(crate) fn list(call: &Call<'_>) -> Outcome {
     let current = call.session.context_name()?;
     let truncate = true;
-    let mut contexts = vec![Context::new(DEFAULT, Some("Current DOCKER_HOST based configuration"), &default_host(), false)];
+    let mut contexts =
+        vec![Context::new(DEFAULT, Some("Current DOCKER_HOST based configuration"), &default_host(), false)];
     contexts.extend(call.session.contexts().list());
     contexts.sort_by(|a, b| crate::context::natural(a.name(), b.name()));
     let mut rows: Vec<_> = contexts
         .iter()
-        .map(|context| line(context.name(), context.description(), context.host(), context.name() == current, "", truncate))
+        .map(|context| {
+            line(context.name(), context.description(), context.host(), context.name() == current, "", truncate)
+        })
         .collect();
     if current != DEFAULT && !call.session.contexts().has(&current) {
         let error = call.session.contexts().load(&current).err().unwrap_or_default();
@@ -49,7 +52,14 @@ pub(crate) fn list(call: &Call<'_>) -> Outcome {
     Ok(())
 }
 
-fn line(name: &str, description: &str, host: &str, current: bool, error: &str, truncate: bool) -> wharf_template::Value {
+fn line(
+    name: &str,
+    description: &str,
+    host: &str,
+    current: bool,
+    error: &str,
+    truncate: bool,
+) -> wharf_template::Value {
     let description = if truncate { ellipsis(description, 45) } else { description.to_owned() };
     row(
         "*formatter.clientContextContext",
@@ -91,13 +101,18 @@ fn endpoint(call: &Call<'_>) -> Result<Option<Endpoint>, Exit> {
             "cert" => file("cert.pem")?,
             "key" => file("key.pem")?,
             "skip-tls-verify" => {
-                out.skip_verify = go::parse_bool(value).map_err(|why| Exit::error(format!("skip-tls-verify: {why}")))?;
+                out.skip_verify =
+                    go::parse_bool(value).map_err(|why| Exit::error(format!("skip-tls-verify: {why}")))?;
             }
             "from" => {
                 let from = call.session.contexts().load(value).map_err(Exit::error)?;
                 out.host = from.host().to_owned();
             }
-            _ => return Err(Exit::error(format!("unable to create docker endpoint config: unrecognized config key: {key}"))),
+            _ => {
+                return Err(Exit::error(format!(
+                    "unable to create docker endpoint config: unrecognized config key: {key}"
+                )));
+            }
         }
     }
     if !out.host.is_empty() {

@@ -51,10 +51,11 @@ fn to_container(call: &Call<'_>, local: &str, name: &str, inside: &str) -> Outco
     if local != "-" {
         return Err(Exit::error("copying from a folder is not available yet: use '-' and a tar program"));
     }
-    let query = Query::new()
-        .with("path", inside)
-        .with("noOverwriteDirNonDir", "true")
-        .when(call.flags.on("archive"), "copyUIDGID", "true");
+    let query = Query::new().with("path", inside).with("noOverwriteDirNonDir", "true").when(
+        call.flags.on("archive"),
+        "copyUIDGID",
+        "true",
+    );
     call.client()?.upload(Method::Put, &path(name, "archive"), &query, "application/x-tar", &mut io::stdin().lock())?;
     Ok(())
 }

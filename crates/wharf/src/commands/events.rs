@@ -61,7 +61,8 @@ fn plain(event: &Value) -> String {
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
         .collect();
     attributes.sort();
-    let mut out = format!("{moment} {} {} {}", json::text(event, "Type"), json::text(event, "Action"), json::text(actor, "ID"));
+    let mut out =
+        format!("{moment} {} {} {}", json::text(event, "Type"), json::text(event, "Action"), json::text(actor, "ID"));
     if !attributes.is_empty() {
         out.push_str(&format!(" ({})", attributes.join(", ")));
     }

@@ -59,7 +59,9 @@ pub(crate) fn history(call: &Call<'_>) -> Outcome {
 /// `tag`
 pub(crate) fn tag(call: &Call<'_>) -> Outcome {
     let (source, target) = (&call.args[0], &call.args[1]);
-    let why = |text: &str, error: &dyn std::fmt::Display| Exit::error(format!("Error parsing reference: {} is not a valid repository/tag: {error}", go::quote(text)));
+    let why = |text: &str, error: &dyn std::fmt::Display| {
+        Exit::error(format!("Error parsing reference: {} is not a valid repository/tag: {error}", go::quote(text)))
+    };
     wharf_spec::reference::AnyReference::parse(source).map_err(|error| why(source, &error))?;
     let reference = Reference::parse(target).map_err(|error| why(target, &error))?;
     if reference.digest().is_some() {

@@ -17,11 +17,17 @@ struct Kind {
     go: &'static str,
 }
 
-const CONTAINER: Kind =
-    Kind { word: "container", path: |name| format!("/containers/{}/json", escape_path(name)), go: "container.InspectResponse" };
-const IMAGE: Kind = Kind { word: "image", path: |name| format!("/images/{}/json", escape_path(name)), go: "image.InspectResponse" };
-const NETWORK: Kind = Kind { word: "network", path: |name| format!("/networks/{}", escape_path(name)), go: "network.Inspect" };
-const VOLUME: Kind = Kind { word: "volume", path: |name| format!("/volumes/{}", escape_path(name)), go: "volume.Volume" };
+const CONTAINER: Kind = Kind {
+    word: "container",
+    path: |name| format!("/containers/{}/json", escape_path(name)),
+    go: "container.InspectResponse",
+};
+const IMAGE: Kind =
+    Kind { word: "image", path: |name| format!("/images/{}/json", escape_path(name)), go: "image.InspectResponse" };
+const NETWORK: Kind =
+    Kind { word: "network", path: |name| format!("/networks/{}", escape_path(name)), go: "network.Inspect" };
+const VOLUME: Kind =
+    Kind { word: "volume", path: |name| format!("/volumes/{}", escape_path(name)), go: "volume.Volume" };
 const PLUGIN: Kind = Kind { word: "plugin", path: |name| format!("/plugins/{}/json", escape_path(name)), go: "" };
 
 /// `container inspect`
@@ -60,7 +66,8 @@ pub(crate) fn anything(call: &Call<'_>) -> Outcome {
             return each(call, |_, name| Err(Exit::error(format!("Error: No such {other}: {name}"))));
         }
         Some(other) => {
-            const KINDS: &str = r#""config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume""#;
+            const KINDS: &str =
+                r#""config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume""#;
             return Err(Exit::error(format!("unknown type: {}: must be one of {KINDS}", go::quote(other))));
         }
     };
@@ -126,12 +133,21 @@ impl Shape {
     }
 
     /// Takes one document in: as Go type `kind` first, as plain JSON when that does not fit the template.
-    pub(crate) fn add(&self, kind: &'static str, document: Value, found: &mut Vec<Value>, text: &mut String) -> Outcome {
+    pub(crate) fn add(
+        &self,
+        kind: &'static str,
+        document: Value,
+        found: &mut Vec<Value>,
+        text: &mut String,
+    ) -> Outcome {
         if let Self::Template(template) = self {
-            let first = if kind.is_empty() { None } else { template.execute(&typed(kind, &document)).ok() };
-            let done = match first {
-                Some(done) => done,
-                None => {
+            let done = match template.execute(&typed(kind, &document)) {
+                Ok(done) => done,
+                // volumes and contexts exist for docker only as their type
+                Err(error) if matches!(kind, "volume.Volume" | "context.Context") => {
+                    return Err(Exit::error(format!("template parsing error: {error}")));
+                }
+                Err(_) => {
                     let raw = wharf_template::Value::from_json(&document);
                     let strict = template.as_ref().clone().strict();
                     strict.execute(&raw).map_err(|error| Exit::error(format!("template parsing error: {error}")))?

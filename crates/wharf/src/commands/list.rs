@@ -13,7 +13,9 @@ fn table(call: &Call<'_>, format: &str, plain: &str, id: &str) -> String {
     match format {
         "table" if call.flags.on("quiet") => id.to_owned(),
         "table" => plain.to_owned(),
-        other if call.flags.on("quiet") && other == "raw" => format!("{}: {id}", id.trim_matches(|c| "{}.".contains(c)).to_lowercase()),
+        other if call.flags.on("quiet") && other == "raw" => {
+            format!("{}: {id}", id.trim_matches(|c| "{}.".contains(c)).to_lowercase())
+        }
         other => other.to_owned(),
     }
 }
@@ -23,7 +25,8 @@ pub(crate) fn containers(call: &Call<'_>) -> Outcome {
     let flags = &call.flags;
     let format = call.format("psFormat");
     let quiet = flags.on("quiet");
-    let last = if flags.on("latest") && flags.int("last").unwrap_or(-1) == -1 { 1 } else { flags.int("last").unwrap_or(-1) };
+    let last =
+        if flags.on("latest") && flags.int("last").unwrap_or(-1) == -1 { 1 } else { flags.int("last").unwrap_or(-1) };
     // a row as JSON asks for everything that it has
     let wants_size = !quiet && [".Size", "json .}", "json . "].iter().any(|part| format.contains(part));
     let size = flags.on("size") || wants_size && !flags.given("size");

@@ -18,10 +18,14 @@ pub(crate) fn moment(text: &str) -> Result<String, Exit> {
         return Ok(format!("{}.{:09}", moment.as_second(), moment.subsec_nanosecond()));
     }
     // without a zone it is local time; without a time, the beginning of the day
-    let civil = text.trim_end_matches('Z').parse::<jiff::civil::DateTime>().ok().or_else(|| {
-        text.parse::<jiff::civil::Date>().ok().map(jiff::civil::DateTime::from)
-    });
-    if text.contains('-') && let Some(civil) = civil {
+    let civil = text
+        .trim_end_matches('Z')
+        .parse::<jiff::civil::DateTime>()
+        .ok()
+        .or_else(|| text.parse::<jiff::civil::Date>().ok().map(jiff::civil::DateTime::from));
+    if text.contains('-')
+        && let Some(civil) = civil
+    {
         let zone = if text.ends_with('Z') { jiff::tz::TimeZone::UTC } else { jiff::tz::TimeZone::system() };
         if let Ok(zoned) = civil.to_zoned(zone) {
             let moment = zoned.timestamp();
@@ -51,7 +55,13 @@ pub(crate) fn logs(call: &Call<'_>) -> Outcome {
         .with("tail", flags.text("tail").unwrap_or("all"));
     for key in ["since", "until"] {
         if let Some(text) = flags.filled(key) {
-            let why = |_| Exit::error(format!("invalid value for {}: failed to parse value as time or duration: {}", go::quote(key), go::quote(text)));
+            let why = |_| {
+                Exit::error(format!(
+                    "invalid value for {}: failed to parse value as time or duration: {}",
+                    go::quote(key),
+                    go::quote(text)
+                ))
+            };
             query = query.with(key, moment(text).map_err(why)?);
         }
     }

@@ -92,7 +92,9 @@ fn contains(subnet: &str, address: &str) -> bool {
     use std::net::IpAddr;
     let address = address.split('/').next().unwrap_or_default();
     let Some((base, length)) = subnet.split_once('/') else { return false };
-    let (Ok(base), Ok(address), Ok(length)) = (base.parse(), address.parse(), length.parse::<u32>()) else { return false };
+    let (Ok(base), Ok(address), Ok(length)) = (base.parse(), address.parse(), length.parse::<u32>()) else {
+        return false;
+    };
     match (base, address) {
         (IpAddr::V4(base), IpAddr::V4(address)) if length <= 32 => {
             let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);

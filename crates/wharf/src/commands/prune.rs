@@ -103,7 +103,9 @@ pub(crate) fn volumes(call: &Call<'_>) -> Outcome {
 /// `system prune`
 pub(crate) fn everything(call: &Call<'_>) -> Outcome {
     let (all, volumes) = (call.flags.on("all"), call.flags.on("volumes"));
-    let mut warning = String::from("WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n");
+    let mut warning = String::from(
+        "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n",
+    );
     if volumes {
         warning.push_str("  - all anonymous volumes not used by at least one container\n");
     }

@@ -252,7 +252,8 @@ fn store(call: &Call<'_>, server: &str, user: &str, password: &str, token: &str)
         "\nWARNING! Your credentials are stored unencrypted in '{}'.\nConfigure a credential helper to remove this warning. See\nhttps://docs.docker.com/go/credential-store/\n\n",
         path.display()
     ));
-    let mut entry = json!({"auth": STANDARD.encode(format!("{user}:{}", if token.is_empty() { password } else { "" }))});
+    let mut entry =
+        json!({"auth": STANDARD.encode(format!("{user}:{}", if token.is_empty() { password } else { "" }))});
     if !token.is_empty() {
         entry["identitytoken"] = json!(token);
     }

@@ -21,9 +21,18 @@ const DETACH_KEYS: &str = "ctrl-p,ctrl-q";
 fn run_error(call: &Call<'_>, exit: Exit) -> Exit {
     let text = &exit.message;
     let code = match text {
-        text if ["executable file not found", "no such file or directory", "system cannot find the file specified"].iter().any(|part| text.contains(part)) => 127,
+        text if ["executable file not found", "no such file or directory", "system cannot find the file specified"]
+            .iter()
+            .any(|part| text.contains(part)) =>
+        {
+            127
+        }
         text if [
-            "permission denied", "not a directory", "is a directory", "cannot run executable", "exec format error",
+            "permission denied",
+            "not a directory",
+            "is a directory",
+            "cannot run executable",
+            "exec format error",
         ]
         .iter()
         .any(|part| text.contains(part)) =>
@@ -59,9 +68,13 @@ fn proxies(call: &Call<'_>) -> Vec<(String, String)> {
     let host = call.session.named_host().ok().flatten().unwrap_or_default();
     let Some(proxies) = all.get(&host).or_else(|| all.get("default")) else { return Vec::new() };
     let mut out = Vec::new();
-    for (key, name) in
-        [("httpProxy", "HTTP_PROXY"), ("httpsProxy", "HTTPS_PROXY"), ("noProxy", "NO_PROXY"), ("ftpProxy", "FTP_PROXY"), ("allProxy", "ALL_PROXY")]
-    {
+    for (key, name) in [
+        ("httpProxy", "HTTP_PROXY"),
+        ("httpsProxy", "HTTPS_PROXY"),
+        ("noProxy", "NO_PROXY"),
+        ("ftpProxy", "FTP_PROXY"),
+        ("allProxy", "ALL_PROXY"),
+    ] {
         let value = json::text(proxies, key);
         if !value.is_empty() {
             out.push((name.to_owned(), value.to_owned()));
@@ -84,16 +97,21 @@ impl IdFile {
         }
         match OpenOptions::new().write(true).create_new(true).open(path) {
             Ok(file) => Ok(Self(Some((path.to_owned(), file)))),
-            Err(error) => {
-                Err(Exit::error(format!("failed to create the container ID file: {}", crate::go::path_error("open", path, &error))))
-            }
+            Err(error) => Err(Exit::error(format!(
+                "failed to create the container ID file: {}",
+                crate::go::path_error("open", path, &error)
+            ))),
         }
     }
 
     fn write(mut self, id: &str) -> Outcome {
         if let Some((path, mut file)) = self.0.take() {
-            file.write_all(id.as_bytes())
-                .map_err(|error| Exit::error(format!("failed to write the container ID ({id}) to file: {}", crate::go::path_error("write", path, &error))))?;
+            file.write_all(id.as_bytes()).map_err(|error| {
+                Exit::error(format!(
+                    "failed to write the container ID ({id}) to file: {}",
+                    crate::go::path_error("write", path, &error)
+                ))
+            })?;
         }
         Ok(())
     }
@@ -134,7 +152,9 @@ fn create_container(call: &Call<'_>, body: &Value) -> Result<String, Exit> {
     let query = query.when(platform.is_some(), "platform", platform.unwrap_or_default());
     let send = || client.post("/containers/create", &query, Some(body));
     let answer = match send() {
-        Err(error) if missing_image(&error) && named.is_some() && flags.text("pull").unwrap_or("missing") == "missing" => {
+        Err(error)
+            if missing_image(&error) && named.is_some() && flags.text("pull").unwrap_or("missing") == "missing" =>
+        {
             if !flags.on("quiet") {
                 output::err(&format!("Unable to find image '{}' locally\n", named.as_deref().unwrap_or_default()));
             }
@@ -246,7 +266,13 @@ fn run_prepared(call: &Call<'_>, body: &Value, detached: bool) -> Outcome {
     }
 }
 
-fn attach_stream(client: &Client, id: &str, keys: &str, [stdin, stdout, stderr]: [bool; 3], logs: bool) -> Result<engine::Hijacked, Exit> {
+fn attach_stream(
+    client: &Client,
+    id: &str,
+    keys: &str,
+    [stdin, stdout, stderr]: [bool; 3],
+    logs: bool,
+) -> Result<engine::Hijacked, Exit> {
     let query = Query::new()
         .with("stream", "1")
         .when(stdin, "stdin", "1")
@@ -280,7 +306,11 @@ pub(crate) fn start(call: &Call<'_>) -> Outcome {
         let client = call.client()?;
         let query = Query::new()
             .when(flags.filled("checkpoint").is_some(), "checkpoint", flags.text("checkpoint").unwrap_or_default())
-            .when(flags.filled("checkpoint-dir").is_some(), "checkpoint-dir", flags.text("checkpoint-dir").unwrap_or_default());
+            .when(
+                flags.filled("checkpoint-dir").is_some(),
+                "checkpoint-dir",
+                flags.text("checkpoint-dir").unwrap_or_default(),
+            );
         let mut failed = Vec::new();
         for name in &call.args {
             match client.post(&path(name, "start"), &query, None) {
@@ -355,6 +385,8 @@ pub(crate) fn attach(call: &Call<'_>) -> Outcome {
     let stream = attach_stream(client, &id, &keys_text, [stdin, true, true], false)?;
     let target = Target::Container(id);
     if tty && output::is_terminal() {
+        // a size that is wrong and then right makes the program draw its screen anew
+        streams::resize_by(client, &target, 1);
         streams::resize(client, &target);
     }
     signals.forward(client, target);
@@ -435,4 +467,3 @@ pub(crate) fn exec(call: &Call<'_>) -> Outcome {
         code => Err(Exit::code(code as u8)),
     }
 }
-

@@ -68,7 +68,9 @@ fn by_template(template: &Template, data: &wharf_template::Value) -> Result<Stri
 /// The engine's build time in words.
 fn readable_time(server: &mut Value) {
     for component in server.get_mut("Components").and_then(Value::as_array_mut).into_iter().flatten() {
-        if component["Name"] == "Engine" && let Some(time) = component["Details"].get_mut("BuildTime") {
+        if component["Name"] == "Engine"
+            && let Some(time) = component["Details"].get_mut("BuildTime")
+        {
             *time = json!(build_time(time.as_str().unwrap_or_default()));
         }
     }
@@ -103,11 +105,16 @@ fn human_version(document: &Value) -> String {
     let platform = json::text(&server["Platform"], "Name");
     _ = write!(out, "\nServer:{}{platform}\n", if platform.is_empty() { "" } else { " " });
     for component in json::list(server, "Components") {
-        let mut line = |width: usize, key: &str, value: &str| _ = writeln!(out, "  {:width$}{value}", format!("{key}:"));
+        let mut line =
+            |width: usize, key: &str, value: &str| _ = writeln!(out, "  {:width$}{value}", format!("{key}:"));
         let details = &component["Details"];
         if json::text(component, "Name") == "Engine" {
             line(18, "Version", json::text(component, "Version"));
-            let api = format!("{} (minimum version {})", json::text(details, "ApiVersion"), json::text(details, "MinAPIVersion"));
+            let api = format!(
+                "{} (minimum version {})",
+                json::text(details, "ApiVersion"),
+                json::text(details, "MinAPIVersion")
+            );
             line(18, "API version", &api);
             if !json::text(details, "GoVersion").is_empty() {
                 line(18, "Go version", json::text(details, "GoVersion"));
@@ -152,7 +159,9 @@ fn ordered(document: &Value) -> wharf_template::Value {
             });
             Out::record("system.dockerInfo", fields.collect())
         }
-        Value::Array(items) if items.iter().all(Value::is_string) => Out::strings(items.iter().filter_map(Value::as_str)),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            Out::strings(items.iter().filter_map(Value::as_str))
+        }
         Value::Array(items) => Out::list("[]interface {}", items.iter().map(ordered).collect()),
         Value::Number(number) => number.as_i64().map_or_else(|| Out::from_json(document), Out::Int),
         other => Out::from_json(other),
@@ -234,7 +243,9 @@ fn human_info(document: &Value, server: bool) -> String {
     line("Cgroup Version", text("CgroupVersion"));
     let plugins = &document["Plugins"];
     _ = writeln!(out, " Plugins:");
-    for (title, key) in [("Volume", "Volume"), ("Network", "Network"), ("Authorization", "Authorization"), ("Log", "Log")] {
+    for (title, key) in
+        [("Volume", "Volume"), ("Network", "Network"), ("Authorization", "Authorization"), ("Log", "Log")]
+    {
         let names = json::strings(plugins, key);
         if !names.is_empty() {
             _ = writeln!(out, "  {title}: {}", names.join(" "));
@@ -381,9 +392,11 @@ pub(crate) fn usage(call: &Call<'_>) -> Outcome {
     let null = Value::Null;
     let figure = |volume: &Value, key: &str| json::int(volume.get("UsageData").unwrap_or(&null), key);
     let total: i64 = volumes.iter().map(|volume| figure(volume, "Size").max(0)).sum();
-    let free: i64 = volumes.iter().filter(|one| figure(one, "RefCount") == 0).map(|one| figure(one, "Size").max(0)).sum();
+    let free: i64 =
+        volumes.iter().filter(|one| figure(one, "RefCount") == 0).map(|one| figure(one, "Size").max(0)).sum();
     let cache = json::list(&answer, "BuildCache");
-    let cache_size: i64 = cache.iter().filter(|one| !json::truth(one, "Shared")).map(|one| json::int(one, "Size")).sum();
+    let cache_size: i64 =
+        cache.iter().filter(|one| !json::truth(one, "Shared")).map(|one| json::int(one, "Size")).sum();
     let cache_used: i64 = cache
         .iter()
         .filter(|one| json::truth(one, "InUse") && !json::truth(one, "Shared"))
@@ -391,9 +404,30 @@ pub(crate) fn usage(call: &Call<'_>) -> Outcome {
         .sum();
     let rows = [
         line("Images", images.len(), active, layers, layers - used, true),
-        line("Containers", containers.len(), containers.iter().filter(running).count(), sizes(containers.iter().collect()), sizes(stopped), true),
-        line("Local Volumes", volumes.len(), volumes.iter().filter(|one| figure(one, "RefCount") > 0).count(), total, free, true),
-        line("Build Cache", cache.len(), cache.iter().filter(|one| json::truth(one, "InUse")).count(), cache_size, cache_size - cache_used, false),
+        line(
+            "Containers",
+            containers.len(),
+            containers.iter().filter(running).count(),
+            sizes(containers.iter().collect()),
+            sizes(stopped),
+            true,
+        ),
+        line(
+            "Local Volumes",
+            volumes.len(),
+            volumes.iter().filter(|one| figure(one, "RefCount") > 0).count(),
+            total,
+            free,
+            true,
+        ),
+        line(
+            "Build Cache",
+            cache.len(),
+            cache.iter().filter(|one| json::truth(one, "InUse")).count(),
+            cache_size,
+            cache_size - cache_used,
+            false,
+        ),
     ];
     output::out(&Format::parse(source)?.render(object::USAGE_HEADINGS, &rows)?);
     Ok(())
@@ -402,11 +436,15 @@ pub(crate) fn usage(call: &Call<'_>) -> Outcome {
 fn verbose(answer: &Value) -> Outcome {
     use crate::format::{container, image};
     let mut out = String::from("Images space usage:\n\n");
-    let format = Format::parse("table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}")?;
+    let format = Format::parse(
+        "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}",
+    )?;
     let rows: Vec<_> = json::list(answer, "Images").iter().flat_map(|one| image::image(one, true, false)).collect();
     out.push_str(&format.render(image::HEADINGS, &rows)?);
     out.push_str("\nContainers space usage:\n\n");
-    let format = Format::parse("table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}")?;
+    let format = Format::parse(
+        "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}",
+    )?;
     let rows: Vec<_> = json::list(answer, "Containers")
         .iter()
         .map(|one| {

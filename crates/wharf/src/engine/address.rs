@@ -42,7 +42,9 @@ impl Address {
                     None => (None, authority),
                 };
                 if user.as_deref().is_some_and(|user| user.contains(':')) {
-                    return Err(Error::Address("ssh host connection is not valid: plain-text password is not supported".into()));
+                    return Err(Error::Address(
+                        "ssh host connection is not valid: plain-text password is not supported".into(),
+                    ));
                 }
                 let (host, port) = match host.rsplit_once(':') {
                     Some((host, port)) => (host, Some(port.parse().map_err(|_| bad())?)),

@@ -52,7 +52,9 @@ pub(crate) fn escape_path(name: &str) -> String {
     for byte in name.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => out.push(byte as char),
-            b'-' | b'_' | b'.' | b'~' | b'/' | b':' | b'@' | b'$' | b'&' | b'+' | b',' | b'=' | b';' => out.push(byte as char),
+            b'-' | b'_' | b'.' | b'~' | b'/' | b':' | b'@' | b'$' | b'&' | b'+' | b',' | b'=' | b';' => {
+                out.push(byte as char)
+            }
             byte => _ = write!(out, "%{byte:02X}"),
         }
     }

@@ -143,13 +143,17 @@ impl Client {
         };
         let mut head = format!("{} {prefix}{target} HTTP/1.1\r\nHost: {host}\r\n", method.name());
         _ = write!(head, "User-Agent: Wharf-Client/{} (linux)\r\n", env!("CARGO_PKG_VERSION"));
-        for (name, value) in self.settings.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).chain(headers.iter().copied()) {
+        for (name, value) in
+            self.settings.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).chain(headers.iter().copied())
+        {
             if !value.contains(['\r', '\n']) && !name.contains(['\r', '\n', ':', ' ']) {
                 _ = write!(head, "{name}: {value}\r\n");
             }
         }
         match payload {
-            Payload::Nothing if method == Method::Post || method == Method::Put => head.push_str("Content-Length: 0\r\n"),
+            Payload::Nothing if method == Method::Post || method == Method::Put => {
+                head.push_str("Content-Length: 0\r\n")
+            }
             Payload::Nothing => {}
             Payload::Json(_) => head.push_str("Content-Type: application/json\r\n"),
             Payload::Stream(kind, _) => {
@@ -214,7 +218,8 @@ impl Client {
             Method::Put => "Put",
             Method::Delete => "Delete",
         };
-        let reason = if error.kind() == io::ErrorKind::UnexpectedEof { "EOF".into() } else { crate::go::io_error(error) };
+        let reason =
+            if error.kind() == io::ErrorKind::UnexpectedEof { "EOF".into() } else { crate::go::io_error(error) };
         let host = match &self.settings.address {
             Address::Unix(path) => path.to_string_lossy().replace('/', "%2F"),
             Address::Tcp { host, port, .. } => format!("{host}:{port}"),
@@ -248,7 +253,14 @@ impl Client {
         Err(Error::Response { status: head.status, message })
     }
 
-    fn send(&self, method: Method, path: &str, query: &Query, headers: &[(&str, &str)], payload: Payload<'_>) -> Result<(Head, Body), Error> {
+    fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &Query,
+        headers: &[(&str, &str)],
+        payload: Payload<'_>,
+    ) -> Result<(Head, Body), Error> {
         let target = self.path(path, query)?;
         let (head, body) = self.exchange(method, &target, headers, payload)?;
         self.accept(head, body, &target)
@@ -282,7 +294,13 @@ impl Client {
     }
 
     /// `POST` with headers of its own; the answer is read as it comes.
-    pub(crate) fn post_stream(&self, path: &str, query: &Query, headers: &[(&str, &str)], body: Option<&Value>) -> Result<(Head, Body), Error> {
+    pub(crate) fn post_stream(
+        &self,
+        path: &str,
+        query: &Query,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<(Head, Body), Error> {
         let payload = body.map_or(Payload::Nothing, Payload::Json);
         self.send(Method::Post, path, query, headers, payload)
     }
@@ -299,7 +317,14 @@ impl Client {
     }
 
     /// Sends a stream of the given content type; the answer is read as it comes.
-    pub(crate) fn upload(&self, method: Method, path: &str, query: &Query, kind: &'static str, source: &mut dyn Read) -> Result<(Head, Body), Error> {
+    pub(crate) fn upload(
+        &self,
+        method: Method,
+        path: &str,
+        query: &Query,
+        kind: &'static str,
+        source: &mut dyn Read,
+    ) -> Result<(Head, Body), Error> {
         self.send(method, path, query, &[], Payload::Stream(kind, source))
     }
 

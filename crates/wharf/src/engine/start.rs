@@ -31,7 +31,10 @@ pub(crate) fn default_address(may_start: bool) -> Result<(Address, bool), Error>
     if UnixStream::connect(theirs).is_ok() {
         return Ok((unix(theirs), false));
     }
-    if may_start && rustix::process::geteuid().is_root() && let Some(program) = daemon() {
+    if may_start
+        && rustix::process::geteuid().is_root()
+        && let Some(program) = daemon()
+    {
         start(&program, Path::new(ours))?;
         return Ok((unix(ours), true));
     }
@@ -81,7 +84,11 @@ fn wait(child: &mut Child, watch: &rustix::fd::OwnedFd, socket: &Path, log: &Pat
             return Err(Error::Broken(format!("wharfd ended ({status}); see {}", log.display())));
         }
         if Instant::now() > deadline {
-            return Err(Error::Broken(format!("wharfd does not answer on {}; see {}", socket.display(), log.display())));
+            return Err(Error::Broken(format!(
+                "wharfd does not answer on {}; see {}",
+                socket.display(),
+                log.display()
+            )));
         }
         let mut buffer = [0; 4096];
         let _ = rustix::io::read(watch, &mut buffer);

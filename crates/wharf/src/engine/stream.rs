@@ -29,8 +29,8 @@ impl Stream {
                 Err(_) => Err(Error::Unreachable(address.to_string())),
             },
             Address::Tcp { host, port, .. } => {
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .map_err(|_| Error::Unreachable(address.to_string()))?;
+                let stream =
+                    TcpStream::connect((host.as_str(), *port)).map_err(|_| Error::Unreachable(address.to_string()))?;
                 // small requests must not wait for each other
                 let _ = stream.set_nodelay(true);
                 Ok(Self::Tcp(stream))

@@ -34,7 +34,11 @@ const NONE: &str = "<none>";
 pub(crate) fn image(document: &Json, truncate: bool, digests: bool) -> Vec<Value> {
     let line = |repository: &str, tag: &str, digest: &str| one(document, truncate, repository, tag, digest);
     let parse = |names: Vec<&str>| -> Vec<Reference> {
-        names.into_iter().filter(|name| !name.starts_with(NONE)).filter_map(|name| Reference::parse(name).ok()).collect()
+        names
+            .into_iter()
+            .filter(|name| !name.starts_with(NONE))
+            .filter_map(|name| Reference::parse(name).ok())
+            .collect()
     };
     let tags = parse(json::strings(document, "RepoTags"));
     let pinned = parse(json::strings(document, "RepoDigests"));

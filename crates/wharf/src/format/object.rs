@@ -80,23 +80,15 @@ pub(crate) fn volume(document: &Json) -> Value {
 }
 
 /// Headings of `context ls`.
-pub(crate) const CONTEXT_HEADINGS: Headings = &[
-    ("Name", "NAME"),
-    ("Description", "DESCRIPTION"),
-    ("DockerEndpoint", "DOCKER ENDPOINT"),
-    ("Error", "ERROR"),
-];
+pub(crate) const CONTEXT_HEADINGS: Headings =
+    &[("Name", "NAME"), ("Description", "DESCRIPTION"), ("DockerEndpoint", "DOCKER ENDPOINT"), ("Error", "ERROR")];
 /// The table of `context ls`.
 pub(crate) const CONTEXT_TABLE: &str =
     "table {{.Name}}{{if .Current}} *{{end}}\t{{.Description}}\t{{.DockerEndpoint}}\t{{.Error}}";
 
 /// Headings of `search`.
-pub(crate) const SEARCH_HEADINGS: Headings = &[
-    ("Name", "NAME"),
-    ("Description", "DESCRIPTION"),
-    ("StarCount", "STARS"),
-    ("IsOfficial", "OFFICIAL"),
-];
+pub(crate) const SEARCH_HEADINGS: Headings =
+    &[("Name", "NAME"), ("Description", "DESCRIPTION"), ("StarCount", "STARS"), ("IsOfficial", "OFFICIAL")];
 /// The table of `search`.
 pub(crate) const SEARCH_TABLE: &str = "table {{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}";
 

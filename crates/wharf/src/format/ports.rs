@@ -23,9 +23,7 @@ pub(crate) fn display(ports: &[Value]) -> String {
             protocol: json::text(port, "Type").to_owned(),
         })
         .collect();
-    ports.sort_by(|a, b| {
-        (a.private, &a.ip, a.public, &a.protocol).cmp(&(b.private, &b.ip, b.public, &b.protocol))
-    });
+    ports.sort_by(|a, b| (a.private, &a.ip, a.public, &a.protocol).cmp(&(b.private, &b.ip, b.public, &b.protocol)));
     // (address, protocol) → the range that is being put together
     let mut groups: Vec<((String, String), (u64, u64))> = Vec::new();
     let (mut singles, mut ranges) = (Vec::new(), Vec::new());
@@ -74,7 +72,10 @@ mod tests {
     #[test]
     fn ranges_and_addresses() {
         let port = |private: u64, public: u64, ip: &str| json!({"PrivatePort": private, "PublicPort": public, "IP": ip, "Type": "tcp"});
-        assert_eq!(display(&[port(80, 8080, "0.0.0.0"), port(80, 8080, "::")]), "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp");
+        assert_eq!(
+            display(&[port(80, 8080, "0.0.0.0"), port(80, 8080, "::")]),
+            "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp"
+        );
         let same = [port(80, 80, "0.0.0.0"), port(81, 81, "0.0.0.0"), port(90, 0, "")];
         assert_eq!(display(&same), "0.0.0.0:80-81->80-81/tcp, 90/tcp");
     }

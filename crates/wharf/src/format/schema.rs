@@ -61,7 +61,8 @@ fn structure(types: &Types, label: &'static str, document: &Json, pointer: bool)
 
 fn convert(types: &Types, kind: &'static str, json: &Json) -> Value {
     if let Some(item) = kind.strip_prefix("[]") {
-        let items = json.as_array().map_or(Vec::new(), |items| items.iter().map(|one| convert(types, item, one)).collect());
+        let items =
+            json.as_array().map_or(Vec::new(), |items| items.iter().map(|one| convert(types, item, one)).collect());
         let name = if item == "s" { "[]string" } else { "[]interface {}" };
         return Value::List(Rc::new(List { kind: name, nil: json.is_null(), items }));
     }
@@ -83,7 +84,7 @@ fn convert(types: &Types, kind: &'static str, json: &Json) -> Value {
         "?i" => json.as_i64().map_or(Value::Nil, Value::Int),
         "?b" => json.as_bool().map_or(Value::Nil, Value::Bool),
         "t" => Value::text(json.as_str().unwrap_or("0001-01-01T00:00:00Z")),
-        "a" => Value::from_json(json),
+        "a" => Value::from_json_floats(json),
         name => structure(types, name, json, name.starts_with('*')),
     }
 }
@@ -112,7 +113,11 @@ mod tests {
         let types = parse();
         for (owner, fields) in &types {
             for (_, _, kind, _) in fields {
-                let base = kind.trim_start_matches("[]").trim_start_matches("{}").trim_start_matches("[]").trim_start_matches('*');
+                let base = kind
+                    .trim_start_matches("[]")
+                    .trim_start_matches("{}")
+                    .trim_start_matches("[]")
+                    .trim_start_matches('*');
                 let simple = ["s", "i", "u", "b", "f", "t", "a", "?i", "?b"].contains(&base);
                 assert!(simple || types.contains_key(base), "{owner}: {kind}");
             }

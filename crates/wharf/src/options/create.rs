@@ -28,7 +28,10 @@ pub(crate) fn body(flags: &Flags, args: &[String], around: &Surroundings) -> Res
     if let Some(mac) = flags.filled("mac-address") {
         network::check_mac(mac.trim())?;
     }
-    if let Some(value) = flags.int("memory-swappiness") && value != -1 && !(0..=100).contains(&value) {
+    if let Some(value) = flags.int("memory-swappiness")
+        && value != -1
+        && !(0..=100).contains(&value)
+    {
         return Err(format!("invalid value: {value}. Valid memory swappiness range is 0-100"));
     }
     let volumes = volumes(flags)?;
@@ -179,9 +182,11 @@ fn modes(flags: &Flags) -> Result<(), String> {
     if !(matches!(pid, "" | "host") || container(pid)) {
         return Err("--pid: invalid PID mode".into());
     }
-    for (flag, values, kind) in
-        [("uts", &["", "host"][..], "UTS"), ("userns", &["", "host"], "USER"), ("cgroupns", &["", "host", "private"], "CGROUP")]
-    {
+    for (flag, values, kind) in [
+        ("uts", &["", "host"][..], "UTS"),
+        ("userns", &["", "host"], "USER"),
+        ("cgroupns", &["", "host", "private"], "CGROUP"),
+    ] {
         if !values.contains(&flags.text(flag).unwrap_or_default()) {
             return Err(format!("--{flag}: invalid {kind} mode"));
         }
@@ -221,7 +226,8 @@ fn security(flags: &Flags) -> Result<Security, String> {
             }
             ("seccomp", Some(profile)) if !matches!(profile, "unconfined" | "builtin") => {
                 let fail = |why: String| format!("opening seccomp profile ({profile}) failed: {why}");
-                let text = std::fs::read(profile).map_err(|error| fail(crate::go::path_error("open", profile, &error)))?;
+                let text =
+                    std::fs::read(profile).map_err(|error| fail(crate::go::path_error("open", profile, &error)))?;
                 let document: Value = serde_json::from_slice(&text)
                     .map_err(|error| format!("compacting json for seccomp profile ({profile}) failed: {error}"))?;
                 out.options.push(format!("seccomp={document}"));
@@ -269,9 +275,12 @@ fn health(flags: &Flags) -> Result<Option<Value>, String> {
     if let Some(command) = command {
         out.insert("Test".into(), json!(["CMD-SHELL", command]));
     }
-    for (key, name) in
-        [("Interval", "interval"), ("Timeout", "timeout"), ("StartPeriod", "start-period"), ("StartInterval", "start-interval")]
-    {
+    for (key, name) in [
+        ("Interval", "interval"),
+        ("Timeout", "timeout"),
+        ("StartPeriod", "start-period"),
+        ("StartInterval", "start-interval"),
+    ] {
         if time(name) != 0 {
             out.insert(key.into(), json!(time(name)));
         }
@@ -406,7 +415,8 @@ impl Host {
         put("MemorySwappiness", int("memory-swappiness", -1));
         put("OomKillDisable", json!(flags.on("oom-kill-disable")));
         put("PidsLimit", int("pids-limit", 0));
-        let mut ulimits: Vec<_> = flags.all("ulimit").into_iter().filter_map(|text| super::parse_ulimit(text).ok()).collect();
+        let mut ulimits: Vec<_> =
+            flags.all("ulimit").into_iter().filter_map(|text| super::parse_ulimit(text).ok()).collect();
         ulimits.sort_by(|a, b| a.0.cmp(&b.0));
         let ulimits = ulimits.into_iter().map(|(name, soft, hard)| json!({"Name": name, "Hard": hard, "Soft": soft}));
         put("Ulimits", Value::Array(ulimits.collect()));
@@ -433,7 +443,9 @@ fn capabilities(add: &[&str], drop: &[&str]) -> (Vec<String>, Vec<String>) {
         let names: BTreeSet<String> = names
             .iter()
             .map(|name| name.trim().to_uppercase())
-            .map(|name| if name == "ALL" || name == "RESET" || name.starts_with("CAP_") { name } else { format!("CAP_{name}") })
+            .map(|name| {
+                if name == "ALL" || name == "RESET" || name.starts_with("CAP_") { name } else { format!("CAP_{name}") }
+            })
             .collect();
         if names.contains("ALL") { BTreeSet::from(["ALL".to_owned()]) } else { names }
     };

@@ -84,7 +84,8 @@ pub(crate) fn parse_rate(text: &str, bytes: bool) -> Result<Value, String> {
     if !path.starts_with("/dev/") {
         return Err(format!("bad format for device path: {text}"));
     }
-    let rate = if bytes { parse_bytes(rate).ok().filter(|rate| *rate >= 0) } else { rate.parse::<u32>().ok().map(i64::from) };
+    let rate =
+        if bytes { parse_bytes(rate).ok().filter(|rate| *rate >= 0) } else { rate.parse::<u32>().ok().map(i64::from) };
     let unit = if bytes { "[<unit>]" } else { "" };
     let more = if bytes { ". Unit is optional and can be kb, mb, or gb" } else { "" };
     match rate {
@@ -144,6 +145,10 @@ fn gpu_count(text: &str) -> Result<i64, String> {
     }
     text.parse().map_err(|_| {
         let why = format!("strconv.Atoi: parsing {}: invalid syntax", go::quote(text));
-        if text.is_empty() { why } else { format!("invalid count ({text}): value must be either \"all\" or an integer: {why}") }
+        if text.is_empty() {
+            why
+        } else {
+            format!("invalid count ({text}): value must be either \"all\" or an integer: {why}")
+        }
     })
 }

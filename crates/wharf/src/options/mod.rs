@@ -140,8 +140,22 @@ pub(crate) fn check_link(text: &str) -> Result<(), String> {
 /// `--ulimit name=soft[:hard]`
 pub(crate) fn parse_ulimit(text: &str) -> Result<(String, i64, i64), String> {
     const NAMES: [&str; 16] = [
-        "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
-        "rtprio", "rttime", "sigpending", "stack",
+        "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
     ];
     let Some((name, limits)) = text.split_once('=') else { return Err(format!("invalid ulimit argument: {text}")) };
     if !NAMES.contains(&name) || name == "as" {
@@ -165,8 +179,14 @@ pub(crate) fn parse_ulimit(text: &str) -> Result<(String, i64, i64), String> {
 /// `--sysctl name=value`: only what lives in a namespace.
 pub(crate) fn check_sysctl(text: &str) -> Result<(), String> {
     const NAMES: [&str; 8] = [
-        "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax",
-        "kernel.shmmni", "kernel.shm_rmid_forced",
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
     ];
     let name = text.split_once('=').map_or("", |(name, _)| name);
     if NAMES.contains(&name) || name.starts_with("net.") || name.starts_with("fs.mqueue.") {
@@ -179,7 +199,9 @@ pub(crate) fn check_sysctl(text: &str) -> Result<(), String> {
 pub(crate) fn parse_restart(text: &str) -> Result<Value, String> {
     let (name, count) = match text.split_once(':') {
         Some((name, count)) => {
-            let count = count.parse::<i64>().map_err(|_| "invalid restart policy format: maximum retry count must be an integer")?;
+            let count = count
+                .parse::<i64>()
+                .map_err(|_| "invalid restart policy format: maximum retry count must be an integer")?;
             (name, count)
         }
         None => (text, 0),

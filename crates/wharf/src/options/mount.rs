@@ -184,7 +184,8 @@ impl Mount {
                 Err("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction".into())
             }
             "readonly" if propagation != "rprivate" => Err(
-                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction".into(),
+                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+                    .into(),
             ),
             _ => Ok(()),
         }

@@ -168,7 +168,11 @@ pub(crate) fn endpoints(networks: &[Attachment], wishes: &Wishes) -> Result<Valu
     let mut seen = Vec::new();
     for (index, network) in networks.iter().enumerate() {
         let mut network = network.clone();
-        if is_user_defined(&network.target) { user = true } else { builtin = true }
+        if is_user_defined(&network.target) {
+            user = true
+        } else {
+            builtin = true
+        }
         if index == 0 {
             network.apply(wishes)?;
         }

@@ -38,12 +38,12 @@ impl Ports {
             host => Some(range(host).map_err(|_| format!("invalid hostPort: {host}"))?),
         };
         let mut spread = false;
-        if let Some((from, to)) = hosts && to - from != last - first {
+        if let Some((from, to)) = hosts
+            && to - from != last - first
+        {
             // one port of the container may get any of a range of the host's
             if first != last {
-                return Err(format!(
-                    "invalid ranges specified for container and host Ports: {container} and {host}"
-                ));
+                return Err(format!("invalid ranges specified for container and host Ports: {container} and {host}"));
             }
             spread = true;
         }

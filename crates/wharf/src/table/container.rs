@@ -18,19 +18,40 @@ static CONTAINER_COMMIT_FLAGS: &[Flag] = &[
 static CONTAINER_CP_FLAGS: &[Flag] = &[
     Flag::new("archive", Kind::Bool, "Archive mode (copy all uid/gid information)").short('a'),
     Flag::new("follow-link", Kind::Bool, "Always follow symbol link in SRC_PATH").short('L'),
-    Flag::new("quiet", Kind::Bool, "Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached").short('q'),
+    Flag::new(
+        "quiet",
+        Kind::Bool,
+        "Suppress progress output during copy. Progress output is automatically suppressed if no terminal is attached",
+    )
+    .short('q'),
 ];
 
 static CONTAINER_CREATE_FLAGS: &[Flag] = &[
     Flag::new("add-host", Kind::List(Check::AddHost), "Add a custom host-to-IP mapping (host:ip)"),
-    Flag::new("annotation", Kind::Map, "Add an annotation to the container (passed through to the OCI runtime) (default map[])"),
+    Flag::new(
+        "annotation",
+        Kind::Map,
+        "Add an annotation to the container (passed through to the OCI runtime) (default map[])",
+    ),
     Flag::new("attach", Kind::List(Check::Attach), "Attach to STDIN, STDOUT or STDERR").short('a'),
-    Flag::new("blkio-weight", Kind::Uint(16), "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
-    Flag::new("blkio-weight-device", Kind::List(Check::Weight), "Block IO weight (relative device weight) (default [])"),
+    Flag::new(
+        "blkio-weight",
+        Kind::Uint(16),
+        "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)",
+    ),
+    Flag::new(
+        "blkio-weight-device",
+        Kind::List(Check::Weight),
+        "Block IO weight (relative device weight) (default [])",
+    ),
     Flag::new("cap-add", Kind::List(Check::Nothing), "Add Linux capabilities"),
     Flag::new("cap-drop", Kind::List(Check::Nothing), "Drop Linux capabilities"),
     Flag::new("cgroup-parent", Kind::Text, "Optional parent cgroup for the container"),
-    Flag::new("cgroupns", Kind::Text, "Cgroup namespace to use (host|private)\n'host':    Run the container in the Docker host's cgroup namespace\n'private': Run the container in its own private cgroup namespace\n'':        Use the cgroup namespace as configured by the\n           default-cgroupns-mode option on the daemon (default)"),
+    Flag::new(
+        "cgroupns",
+        Kind::Text,
+        "Cgroup namespace to use (host|private)\n'host':    Run the container in the Docker host's cgroup namespace\n'private': Run the container in its own private cgroup namespace\n'':        Use the cgroup namespace as configured by the\n           default-cgroupns-mode option on the daemon (default)",
+    ),
     Flag::new("cidfile", Kind::Text, "Write the container ID to the file"),
     Flag::new("cpu-count", Kind::Int, "CPU count (Windows only)").needs(Needs::Windows),
     Flag::new("cpu-percent", Kind::Int, "CPU percent (Windows only)").needs(Needs::Windows),
@@ -44,10 +65,26 @@ static CONTAINER_CREATE_FLAGS: &[Flag] = &[
     Flag::new("cpuset-mems", Kind::Text, "MEMs in which to allow execution (0-3, 0,1)"),
     Flag::new("device", Kind::List(Check::Nothing), "Add a host device to the container"),
     Flag::new("device-cgroup-rule", Kind::List(Check::DeviceRule), "Add a rule to the cgroup allowed devices list"),
-    Flag::new("device-read-bps", Kind::List(Check::Rate), "Limit read rate (bytes per second) from a device (default [])"),
-    Flag::new("device-read-iops", Kind::List(Check::Rate), "Limit read rate (IO per second) from a device (default [])"),
-    Flag::new("device-write-bps", Kind::List(Check::Rate), "Limit write rate (bytes per second) to a device (default [])"),
-    Flag::new("device-write-iops", Kind::List(Check::Rate), "Limit write rate (IO per second) to a device (default [])"),
+    Flag::new(
+        "device-read-bps",
+        Kind::List(Check::Rate),
+        "Limit read rate (bytes per second) from a device (default [])",
+    ),
+    Flag::new(
+        "device-read-iops",
+        Kind::List(Check::Rate),
+        "Limit read rate (IO per second) from a device (default [])",
+    ),
+    Flag::new(
+        "device-write-bps",
+        Kind::List(Check::Rate),
+        "Limit write rate (bytes per second) to a device (default [])",
+    ),
+    Flag::new(
+        "device-write-iops",
+        Kind::List(Check::Rate),
+        "Limit write rate (IO per second) to a device (default [])",
+    ),
     Flag::new("disable-content-trust", Kind::Bool, "Skip image verification (default true)"),
     Flag::new("dns", Kind::List(Check::Ip), "Set custom DNS servers"),
     Flag::new("dns-option", Kind::List(Check::Nothing), "Set DNS options"),
@@ -62,14 +99,24 @@ static CONTAINER_CREATE_FLAGS: &[Flag] = &[
     Flag::new("health-cmd", Kind::Text, "Command to run to check health"),
     Flag::new("health-interval", Kind::Duration, "Time between running the check (ms|s|m|h) (default 0s)"),
     Flag::new("health-retries", Kind::Int, "Consecutive failures needed to report unhealthy"),
-    Flag::new("health-start-interval", Kind::Duration, "Time between running the check during the start period (ms|s|m|h) (default 0s)"),
-    Flag::new("health-start-period", Kind::Duration, "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)"),
+    Flag::new(
+        "health-start-interval",
+        Kind::Duration,
+        "Time between running the check during the start period (ms|s|m|h) (default 0s)",
+    ),
+    Flag::new(
+        "health-start-period",
+        Kind::Duration,
+        "Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)",
+    ),
     Flag::new("health-timeout", Kind::Duration, "Maximum time to allow one check to run (ms|s|m|h) (default 0s)"),
     Flag::new("hostname", Kind::Text, "Container host name").short('h'),
     Flag::new("init", Kind::Bool, "Run an init inside the container that forwards signals and reaps processes"),
     Flag::new("interactive", Kind::Bool, "Keep STDIN open even if not attached").short('i'),
-    Flag::new("io-maxbandwidth", Kind::Bytes, "Maximum IO bandwidth limit for the system drive (Windows only)").needs(Needs::Windows),
-    Flag::new("io-maxiops", Kind::Uint(64), "Maximum IOps limit for the system drive (Windows only)").needs(Needs::Windows),
+    Flag::new("io-maxbandwidth", Kind::Bytes, "Maximum IO bandwidth limit for the system drive (Windows only)")
+        .needs(Needs::Windows),
+    Flag::new("io-maxiops", Kind::Uint(64), "Maximum IOps limit for the system drive (Windows only)")
+        .needs(Needs::Windows),
     Flag::new("ip", Kind::Text, "IPv4 address (e.g., 172.30.100.104)"),
     Flag::new("ip6", Kind::Text, "IPv6 address (e.g., 2001:db8::33)"),
     Flag::new("ipc", Kind::Text, "IPC mode to use"),
@@ -102,7 +149,11 @@ static CONTAINER_CREATE_FLAGS: &[Flag] = &[
     Flag::new("quiet", Kind::Bool, "Suppress the pull output").short('q'),
     Flag::new("read-only", Kind::Bool, "Mount the container's root filesystem as read only"),
     Flag::new("restart", Kind::Text, "Restart policy to apply when a container exits (default \"no\")"),
-    Flag::new("rm", Kind::Bool, "Automatically remove the container and its associated anonymous volumes when it exits"),
+    Flag::new(
+        "rm",
+        Kind::Bool,
+        "Automatically remove the container and its associated anonymous volumes when it exits",
+    ),
     Flag::new("runtime", Kind::Text, "Runtime to use for this container"),
     Flag::new("security-opt", Kind::List(Check::Nothing), "Security Options"),
     Flag::new("shm-size", Kind::Bytes, "Size of /dev/shm"),
@@ -138,32 +189,41 @@ static CONTAINER_EXEC_FLAGS: &[Flag] = &[
     Flag::new("workdir", Kind::Text, "Working directory inside the container").short('w'),
 ];
 
-static CONTAINER_EXPORT_FLAGS: &[Flag] = &[
-    Flag::new("output", Kind::Text, "Write to a file, instead of STDOUT").short('o'),
-];
+static CONTAINER_EXPORT_FLAGS: &[Flag] =
+    &[Flag::new("output", Kind::Text, "Write to a file, instead of STDOUT").short('o')];
 
 static CONTAINER_INSPECT_FLAGS: &[Flag] = &[
     Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
     Flag::new("size", Kind::Bool, "Display total file sizes").short('s'),
 ];
 
-static CONTAINER_KILL_FLAGS: &[Flag] = &[
-    Flag::new("signal", Kind::Text, "Signal to send to the container").short('s'),
-];
+static CONTAINER_KILL_FLAGS: &[Flag] = &[Flag::new("signal", Kind::Text, "Signal to send to the container").short('s')];
 
 static CONTAINER_LOGS_FLAGS: &[Flag] = &[
     Flag::new("details", Kind::Bool, "Show extra details provided to logs"),
     Flag::new("follow", Kind::Bool, "Follow log output").short('f'),
-    Flag::new("since", Kind::Text, "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+    Flag::new(
+        "since",
+        Kind::Text,
+        "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)",
+    ),
     Flag::new("tail", Kind::Text, "Number of lines to show from the end of the logs (default \"all\")").short('n'),
     Flag::new("timestamps", Kind::Bool, "Show timestamps").short('t'),
-    Flag::new("until", Kind::Text, "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+    Flag::new(
+        "until",
+        Kind::Text,
+        "Show logs before a timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)",
+    ),
 ];
 
 static CONTAINER_LS_FLAGS: &[Flag] = &[
     Flag::new("all", Kind::Bool, "Show all containers (default shows just running)").short('a'),
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("last", Kind::Int, "Show n last created containers (includes all states) (default -1)").short('n'),
     Flag::new("latest", Kind::Bool, "Show the latest created container (includes all states)").short('l'),
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
@@ -198,7 +258,11 @@ static CONTAINER_START_FLAGS: &[Flag] = &[
 
 static CONTAINER_STATS_FLAGS: &[Flag] = &[
     Flag::new("all", Kind::Bool, "Show all containers (default shows just running)").short('a'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("no-stream", Kind::Bool, "Disable streaming stats and only pull the first result"),
     Flag::new("no-trunc", Kind::Bool, "Do not truncate output"),
 ];
@@ -210,7 +274,11 @@ static CONTAINER_STOP_FLAGS: &[Flag] = &[
 ];
 
 static CONTAINER_UPDATE_FLAGS: &[Flag] = &[
-    Flag::new("blkio-weight", Kind::Uint(16), "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
+    Flag::new(
+        "blkio-weight",
+        Kind::Uint(16),
+        "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)",
+    ),
     Flag::new("cpu-period", Kind::Int, "Limit CPU CFS (Completely Fair Scheduler) period"),
     Flag::new("cpu-quota", Kind::Int, "Limit CPU CFS (Completely Fair Scheduler) quota"),
     Flag::new("cpu-rt-period", Kind::Int, "Limit the CPU real-time period in microseconds"),
@@ -226,12 +294,18 @@ static CONTAINER_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("restart", Kind::Text, "Restart policy to apply when a container exits"),
 ];
 
-static CONTAINER_CREATE_ONLY_FLAGS: &[Flag] = &[
-    Flag::new("pull", Kind::Text, "Pull image before creating (\"always\", \"|missing\", \"never\") (default \"missing\")"),
-];
+static CONTAINER_CREATE_ONLY_FLAGS: &[Flag] = &[Flag::new(
+    "pull",
+    Kind::Text,
+    "Pull image before creating (\"always\", \"|missing\", \"never\") (default \"missing\")",
+)];
 
 static CONTAINER_RUN_FLAGS: &[Flag] = &[
-    Flag::new("pull", Kind::Text, "Pull image before running (\"always\", \"missing\", \"never\") (default \"missing\")"),
+    Flag::new(
+        "pull",
+        Kind::Text,
+        "Pull image before running (\"always\", \"missing\", \"never\") (default \"missing\")",
+    ),
     Flag::new("detach", Kind::Bool, "Run container in background and print container ID").short('d'),
     Flag::new("detach-keys", Kind::Text, "Override the key sequence for detaching a container"),
     Flag::new("sig-proxy", Kind::Bool, "Proxy received signals to the process (default true)"),

@@ -21,7 +21,11 @@ static IMAGE_BUILD_FLAGS: &[Flag] = &[
     Flag::new("label", Kind::List(Check::Label), "Set metadata for an image"),
     Flag::new("memory", Kind::Bytes, "Memory limit").short('m'),
     Flag::new("memory-swap", Kind::Bytes, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
-    Flag::new("network", Kind::Text, "Set the networking mode for the RUN instructions during build (default \"default\")"),
+    Flag::new(
+        "network",
+        Kind::Text,
+        "Set the networking mode for the RUN instructions during build (default \"default\")",
+    ),
     Flag::new("no-cache", Kind::Bool, "Do not use cache when building the image"),
     Flag::new("platform", Kind::Text, "Set platform if server is multi-platform capable"),
     Flag::new("pull", Kind::Bool, "Always attempt to pull a newer version of the image"),
@@ -36,10 +40,18 @@ static IMAGE_BUILD_FLAGS: &[Flag] = &[
 ];
 
 static IMAGE_HISTORY_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("human", Kind::Bool, "Print sizes and dates in human readable format (default true)").short('H'),
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
-    Flag::new("platform", Kind::Text, "Show history for the given platform. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")"),
+    Flag::new(
+        "platform",
+        Kind::Text,
+        "Show history for the given platform. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")",
+    ),
     Flag::new("quiet", Kind::Bool, "Only show image IDs").short('q'),
 ];
 
@@ -56,7 +68,11 @@ static IMAGE_INSPECT_FLAGS: &[Flag] = &[
 
 static IMAGE_LOAD_FLAGS: &[Flag] = &[
     Flag::new("input", Kind::Text, "Read from tar archive file, instead of STDIN").short('i'),
-    Flag::new("platform", Kind::Text, "Load only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")"),
+    Flag::new(
+        "platform",
+        Kind::Text,
+        "Load only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")",
+    ),
     Flag::new("quiet", Kind::Bool, "Suppress the load output").short('q'),
 ];
 
@@ -64,7 +80,11 @@ static IMAGE_LS_FLAGS: &[Flag] = &[
     Flag::new("all", Kind::Bool, "Show all images (default hides intermediate images)").short('a'),
     Flag::new("digests", Kind::Bool, "Show digests"),
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
     Flag::new("quiet", Kind::Bool, "Only show image IDs").short('q'),
     Flag::new("tree", Kind::Bool, "List multi-platform images as a tree (EXPERIMENTAL)"),
@@ -86,19 +106,31 @@ static IMAGE_PULL_FLAGS: &[Flag] = &[
 static IMAGE_PUSH_FLAGS: &[Flag] = &[
     Flag::new("all-tags", Kind::Bool, "Push all tags of an image to the repository").short('a'),
     Flag::new("disable-content-trust", Kind::Bool, "Skip image signing (default true)"),
-    Flag::new("platform", Kind::Text, "Push a platform-specific manifest as a single-platform image to the registry.\nImage index won't be pushed, meaning that other manifests, including attestations won't be preserved.\n'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)"),
+    Flag::new(
+        "platform",
+        Kind::Text,
+        "Push a platform-specific manifest as a single-platform image to the registry.\nImage index won't be pushed, meaning that other manifests, including attestations won't be preserved.\n'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)",
+    ),
     Flag::new("quiet", Kind::Bool, "Suppress verbose output").short('q'),
 ];
 
 static IMAGE_RM_FLAGS: &[Flag] = &[
     Flag::new("force", Kind::Bool, "Force removal of the image").short('f'),
     Flag::new("no-prune", Kind::Bool, "Do not delete untagged parents"),
-    Flag::new("platform", Kind::Strings, "Remove only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")"),
+    Flag::new(
+        "platform",
+        Kind::Strings,
+        "Remove only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")",
+    ),
 ];
 
 static IMAGE_SAVE_FLAGS: &[Flag] = &[
     Flag::new("output", Kind::Text, "Write to a file, instead of STDOUT").short('o'),
-    Flag::new("platform", Kind::Text, "Save only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")"),
+    Flag::new(
+        "platform",
+        Kind::Text,
+        "Save only the given platform variant. Formatted as \"os[/arch[/variant]]\" (e.g., \"linux/amd64\")",
+    ),
 ];
 
 /// `image build`

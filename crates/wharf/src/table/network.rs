@@ -5,7 +5,11 @@ use super::{Action, Args, Check, Command, Flag, Kind};
 static NETWORK_CONNECT_FLAGS: &[Flag] = &[
     Flag::new("alias", Kind::Strings, "Add network-scoped alias for the container"),
     Flag::new("driver-opt", Kind::Strings, "driver options for the network"),
-    Flag::new("gw-priority", Kind::Int, "Highest gw-priority provides the default gateway. Accepts positive and negative values."),
+    Flag::new(
+        "gw-priority",
+        Kind::Int,
+        "Highest gw-priority provides the default gateway. Accepts positive and negative values.",
+    ),
     Flag::new("ip", Kind::Text, "IPv4 address (e.g., \"172.30.100.104\")"),
     Flag::new("ip6", Kind::Text, "IPv6 address (e.g., \"2001:db8::33\")"),
     Flag::new("link", Kind::List(Check::Link), "Add link to another container"),
@@ -32,9 +36,8 @@ static NETWORK_CREATE_FLAGS: &[Flag] = &[
     Flag::new("subnet", Kind::Strings, "Subnet in CIDR format that represents a network segment"),
 ];
 
-static NETWORK_DISCONNECT_FLAGS: &[Flag] = &[
-    Flag::new("force", Kind::Bool, "Force the container to disconnect from a network").short('f'),
-];
+static NETWORK_DISCONNECT_FLAGS: &[Flag] =
+    &[Flag::new("force", Kind::Bool, "Force the container to disconnect from a network").short('f')];
 
 static NETWORK_INSPECT_FLAGS: &[Flag] = &[
     Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
@@ -43,7 +46,11 @@ static NETWORK_INSPECT_FLAGS: &[Flag] = &[
 
 static NETWORK_LS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Provide filter values (e.g. \"driver=bridge\")").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("no-trunc", Kind::Bool, "Do not truncate the output"),
     Flag::new("quiet", Kind::Bool, "Only display network IDs").short('q'),
 ];
@@ -53,9 +60,8 @@ static NETWORK_PRUNE_FLAGS: &[Flag] = &[
     Flag::new("force", Kind::Bool, "Do not prompt for confirmation").short('f'),
 ];
 
-static NETWORK_RM_FLAGS: &[Flag] = &[
-    Flag::new("force", Kind::Bool, "Do not error if the network does not exist").short('f'),
-];
+static NETWORK_RM_FLAGS: &[Flag] =
+    &[Flag::new("force", Kind::Bool, "Do not error if the network does not exist").short('f')];
 
 /// `network connect`
 pub(super) static NETWORK_CONNECT: Command = Command {

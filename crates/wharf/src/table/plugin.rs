@@ -7,13 +7,11 @@ static CHECKPOINT_CREATE_FLAGS: &[Flag] = &[
     Flag::new("leave-running", Kind::Bool, "Leave the container running after checkpoint"),
 ];
 
-static CHECKPOINT_LS_FLAGS: &[Flag] = &[
-    Flag::new("checkpoint-dir", Kind::Text, "Use a custom checkpoint storage directory").needs(Needs::Experimental),
-];
+static CHECKPOINT_LS_FLAGS: &[Flag] =
+    &[Flag::new("checkpoint-dir", Kind::Text, "Use a custom checkpoint storage directory").needs(Needs::Experimental)];
 
-static CHECKPOINT_RM_FLAGS: &[Flag] = &[
-    Flag::new("checkpoint-dir", Kind::Text, "Use a custom checkpoint storage directory").needs(Needs::Experimental),
-];
+static CHECKPOINT_RM_FLAGS: &[Flag] =
+    &[Flag::new("checkpoint-dir", Kind::Text, "Use a custom checkpoint storage directory").needs(Needs::Experimental)];
 
 static MANIFEST_ANNOTATE_FLAGS: &[Flag] = &[
     Flag::new("arch", Kind::Text, "Set architecture"),
@@ -38,17 +36,13 @@ static MANIFEST_PUSH_FLAGS: &[Flag] = &[
     Flag::new("purge", Kind::Bool, "Remove the local manifest list after push").short('p'),
 ];
 
-static PLUGIN_CREATE_FLAGS: &[Flag] = &[
-    Flag::new("compress", Kind::Bool, "Compress the context using gzip"),
-];
+static PLUGIN_CREATE_FLAGS: &[Flag] = &[Flag::new("compress", Kind::Bool, "Compress the context using gzip")];
 
-static PLUGIN_DISABLE_FLAGS: &[Flag] = &[
-    Flag::new("force", Kind::Bool, "Force the disable of an active plugin").short('f'),
-];
+static PLUGIN_DISABLE_FLAGS: &[Flag] =
+    &[Flag::new("force", Kind::Bool, "Force the disable of an active plugin").short('f')];
 
-static PLUGIN_ENABLE_FLAGS: &[Flag] = &[
-    Flag::new("timeout", Kind::Int, "HTTP client timeout (in seconds) (default 30)"),
-];
+static PLUGIN_ENABLE_FLAGS: &[Flag] =
+    &[Flag::new("timeout", Kind::Int, "HTTP client timeout (in seconds) (default 30)")];
 
 static PLUGIN_INSPECT_FLAGS: &[Flag] = &[
     Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
@@ -63,18 +57,19 @@ static PLUGIN_INSTALL_FLAGS: &[Flag] = &[
 
 static PLUGIN_LS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Provide filter values (e.g. \"enabled=true\")").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
     Flag::new("quiet", Kind::Bool, "Only display plugin IDs").short('q'),
 ];
 
-static PLUGIN_PUSH_FLAGS: &[Flag] = &[
-    Flag::new("disable-content-trust", Kind::Bool, "Skip image signing (default true)"),
-];
+static PLUGIN_PUSH_FLAGS: &[Flag] =
+    &[Flag::new("disable-content-trust", Kind::Bool, "Skip image signing (default true)")];
 
-static PLUGIN_RM_FLAGS: &[Flag] = &[
-    Flag::new("force", Kind::Bool, "Force the removal of an active plugin").short('f'),
-];
+static PLUGIN_RM_FLAGS: &[Flag] = &[Flag::new("force", Kind::Bool, "Force the removal of an active plugin").short('f')];
 
 static PLUGIN_UPGRADE_FLAGS: &[Flag] = &[
     Flag::new("disable-content-trust", Kind::Bool, "Skip image verification (default true)"),
@@ -82,17 +77,12 @@ static PLUGIN_UPGRADE_FLAGS: &[Flag] = &[
     Flag::new("skip-remote-check", Kind::Bool, "Do not check if specified remote plugin matches existing plugin image"),
 ];
 
-static TRUST_INSPECT_FLAGS: &[Flag] = &[
-    Flag::new("pretty", Kind::Bool, "Print the information in a human friendly format"),
-];
+static TRUST_INSPECT_FLAGS: &[Flag] =
+    &[Flag::new("pretty", Kind::Bool, "Print the information in a human friendly format")];
 
-static TRUST_REVOKE_FLAGS: &[Flag] = &[
-    Flag::new("yes", Kind::Bool, "Do not prompt for confirmation").short('y'),
-];
+static TRUST_REVOKE_FLAGS: &[Flag] = &[Flag::new("yes", Kind::Bool, "Do not prompt for confirmation").short('y')];
 
-static TRUST_SIGN_FLAGS: &[Flag] = &[
-    Flag::new("local", Kind::Bool, "Sign a locally tagged image"),
-];
+static TRUST_SIGN_FLAGS: &[Flag] = &[Flag::new("local", Kind::Bool, "Sign a locally tagged image")];
 
 /// `checkpoint create`
 pub(super) static CHECKPOINT_CREATE: Command = Command {

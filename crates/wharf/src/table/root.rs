@@ -5,7 +5,8 @@ use super::{container, context, image, network, plugin, swarm, system, volume};
 
 static RUN: Command = container::CONTAINER_RUN.called("run", "[OPTIONS] IMAGE [COMMAND] [ARG...]", Section::Common(0));
 
-static EXEC: Command = container::CONTAINER_EXEC.called("exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", Section::Common(1));
+static EXEC: Command =
+    container::CONTAINER_EXEC.called("exec", "[OPTIONS] CONTAINER COMMAND [ARG...]", Section::Common(1));
 
 static PS: Command = container::CONTAINER_LS.called("ps", "[OPTIONS]", Section::Common(2));
 
@@ -50,7 +51,33 @@ static CONTAINER: Command = Command {
     name: "container",
     usage: "COMMAND",
     about: "Manage containers",
-    commands: &[&container::CONTAINER_ATTACH, &container::CONTAINER_COMMIT, &container::CONTAINER_CP, &container::CONTAINER_CREATE, &container::CONTAINER_DIFF, &container::CONTAINER_EXEC, &container::CONTAINER_EXPORT, &container::CONTAINER_INSPECT, &container::CONTAINER_KILL, &container::CONTAINER_LOGS, &container::CONTAINER_LS, &container::CONTAINER_PAUSE, &container::CONTAINER_PORT, &container::CONTAINER_PRUNE, &container::CONTAINER_RENAME, &container::CONTAINER_RESTART, &container::CONTAINER_RM, &container::CONTAINER_RUN, &container::CONTAINER_START, &container::CONTAINER_STATS, &container::CONTAINER_STOP, &container::CONTAINER_TOP, &container::CONTAINER_UNPAUSE, &container::CONTAINER_UPDATE, &container::CONTAINER_WAIT],
+    commands: &[
+        &container::CONTAINER_ATTACH,
+        &container::CONTAINER_COMMIT,
+        &container::CONTAINER_CP,
+        &container::CONTAINER_CREATE,
+        &container::CONTAINER_DIFF,
+        &container::CONTAINER_EXEC,
+        &container::CONTAINER_EXPORT,
+        &container::CONTAINER_INSPECT,
+        &container::CONTAINER_KILL,
+        &container::CONTAINER_LOGS,
+        &container::CONTAINER_LS,
+        &container::CONTAINER_PAUSE,
+        &container::CONTAINER_PORT,
+        &container::CONTAINER_PRUNE,
+        &container::CONTAINER_RENAME,
+        &container::CONTAINER_RESTART,
+        &container::CONTAINER_RM,
+        &container::CONTAINER_RUN,
+        &container::CONTAINER_START,
+        &container::CONTAINER_STATS,
+        &container::CONTAINER_STOP,
+        &container::CONTAINER_TOP,
+        &container::CONTAINER_UNPAUSE,
+        &container::CONTAINER_UPDATE,
+        &container::CONTAINER_WAIT,
+    ],
     section: Section::Management,
     ..Command::EMPTY
 };
@@ -59,7 +86,17 @@ static CONTEXT: Command = Command {
     name: "context",
     usage: "COMMAND",
     about: "Manage contexts",
-    commands: &[&context::CONTEXT_CREATE, &context::CONTEXT_EXPORT, &context::CONTEXT_IMPORT, &context::CONTEXT_INSPECT, &context::CONTEXT_LS, &context::CONTEXT_RM, &context::CONTEXT_SHOW, &context::CONTEXT_UPDATE, &context::CONTEXT_USE],
+    commands: &[
+        &context::CONTEXT_CREATE,
+        &context::CONTEXT_EXPORT,
+        &context::CONTEXT_IMPORT,
+        &context::CONTEXT_INSPECT,
+        &context::CONTEXT_LS,
+        &context::CONTEXT_RM,
+        &context::CONTEXT_SHOW,
+        &context::CONTEXT_UPDATE,
+        &context::CONTEXT_USE,
+    ],
     section: Section::Management,
     ..Command::EMPTY
 };
@@ -68,7 +105,20 @@ static IMAGE: Command = Command {
     name: "image",
     usage: "COMMAND",
     about: "Manage images",
-    commands: &[&image::IMAGE_BUILD, &image::IMAGE_HISTORY, &image::IMAGE_IMPORT, &image::IMAGE_INSPECT, &image::IMAGE_LOAD, &image::IMAGE_LS, &image::IMAGE_PRUNE, &image::IMAGE_PULL, &image::IMAGE_PUSH, &image::IMAGE_RM, &image::IMAGE_SAVE, &image::IMAGE_TAG],
+    commands: &[
+        &image::IMAGE_BUILD,
+        &image::IMAGE_HISTORY,
+        &image::IMAGE_IMPORT,
+        &image::IMAGE_INSPECT,
+        &image::IMAGE_LOAD,
+        &image::IMAGE_LS,
+        &image::IMAGE_PRUNE,
+        &image::IMAGE_PULL,
+        &image::IMAGE_PUSH,
+        &image::IMAGE_RM,
+        &image::IMAGE_SAVE,
+        &image::IMAGE_TAG,
+    ],
     section: Section::Management,
     ..Command::EMPTY
 };
@@ -78,7 +128,13 @@ static MANIFEST: Command = Command {
     usage: "COMMAND",
     about: "The **docker manifest** command has subcommands for managing image manifests and\nmanifest lists. A manifest list allows you to use one name to refer to the same image\nbuilt for multiple architectures.\n\nTo see help for a subcommand, use:\n\n    docker manifest CMD --help\n\nFor full details on using docker manifest lists, see the registry v2 specification.\n\nEXPERIMENTAL:\n  docker manifest is an experimental feature.\n  Experimental features provide early access to product functionality. These\n  features may change between releases without warning, or can be removed from a\n  future release. Learn more about experimental features in our documentation:\n  https://docs.docker.com/go/experimental/",
     brief: "Manage Docker image manifests and manifest lists",
-    commands: &[&plugin::MANIFEST_ANNOTATE, &plugin::MANIFEST_CREATE, &plugin::MANIFEST_INSPECT, &plugin::MANIFEST_PUSH, &plugin::MANIFEST_RM],
+    commands: &[
+        &plugin::MANIFEST_ANNOTATE,
+        &plugin::MANIFEST_CREATE,
+        &plugin::MANIFEST_INSPECT,
+        &plugin::MANIFEST_PUSH,
+        &plugin::MANIFEST_RM,
+    ],
     section: Section::Management,
     ..Command::EMPTY
 };
@@ -87,7 +143,15 @@ static NETWORK: Command = Command {
     name: "network",
     usage: "COMMAND",
     about: "Manage networks",
-    commands: &[&network::NETWORK_CONNECT, &network::NETWORK_CREATE, &network::NETWORK_DISCONNECT, &network::NETWORK_INSPECT, &network::NETWORK_LS, &network::NETWORK_PRUNE, &network::NETWORK_RM],
+    commands: &[
+        &network::NETWORK_CONNECT,
+        &network::NETWORK_CREATE,
+        &network::NETWORK_DISCONNECT,
+        &network::NETWORK_INSPECT,
+        &network::NETWORK_LS,
+        &network::NETWORK_PRUNE,
+        &network::NETWORK_RM,
+    ],
     section: Section::Management,
     ..Command::EMPTY
 };
@@ -96,7 +160,18 @@ static PLUGIN: Command = Command {
     name: "plugin",
     usage: "COMMAND",
     about: "Manage plugins",
-    commands: &[&plugin::PLUGIN_CREATE, &plugin::PLUGIN_DISABLE, &plugin::PLUGIN_ENABLE, &plugin::PLUGIN_INSPECT, &plugin::PLUGIN_INSTALL, &plugin::PLUGIN_LS, &plugin::PLUGIN_PUSH, &plugin::PLUGIN_RM, &plugin::PLUGIN_SET, &plugin::PLUGIN_UPGRADE],
+    commands: &[
+        &plugin::PLUGIN_CREATE,
+        &plugin::PLUGIN_DISABLE,
+        &plugin::PLUGIN_ENABLE,
+        &plugin::PLUGIN_INSPECT,
+        &plugin::PLUGIN_INSTALL,
+        &plugin::PLUGIN_LS,
+        &plugin::PLUGIN_PUSH,
+        &plugin::PLUGIN_RM,
+        &plugin::PLUGIN_SET,
+        &plugin::PLUGIN_UPGRADE,
+    ],
     section: Section::Management,
     ..Command::EMPTY
 };
@@ -114,7 +189,13 @@ static TRUST: Command = Command {
     name: "trust",
     usage: "COMMAND",
     about: "Manage trust on Docker images",
-    commands: &[&plugin::TRUST_KEY, &plugin::TRUST_SIGNER, &plugin::TRUST_INSPECT, &plugin::TRUST_REVOKE, &plugin::TRUST_SIGN],
+    commands: &[
+        &plugin::TRUST_KEY,
+        &plugin::TRUST_SIGNER,
+        &plugin::TRUST_INSPECT,
+        &plugin::TRUST_REVOKE,
+        &plugin::TRUST_SIGN,
+    ],
     section: Section::Management,
     ..Command::EMPTY
 };
@@ -123,7 +204,14 @@ static VOLUME: Command = Command {
     name: "volume",
     usage: "COMMAND",
     about: "Manage volumes",
-    commands: &[&volume::VOLUME_CREATE, &volume::VOLUME_INSPECT, &volume::VOLUME_LS, &volume::VOLUME_PRUNE, &volume::VOLUME_RM, &volume::VOLUME_UPDATE],
+    commands: &[
+        &volume::VOLUME_CREATE,
+        &volume::VOLUME_INSPECT,
+        &volume::VOLUME_LS,
+        &volume::VOLUME_PRUNE,
+        &volume::VOLUME_RM,
+        &volume::VOLUME_UPDATE,
+    ],
     section: Section::Management,
     ..Command::EMPTY
 };
@@ -142,7 +230,15 @@ static NODE: Command = Command {
     name: "node",
     usage: "COMMAND",
     about: "Manage Swarm nodes",
-    commands: &[&swarm::NODE_DEMOTE, &swarm::NODE_INSPECT, &swarm::NODE_LS, &swarm::NODE_PROMOTE, &swarm::NODE_PS, &swarm::NODE_RM, &swarm::NODE_UPDATE],
+    commands: &[
+        &swarm::NODE_DEMOTE,
+        &swarm::NODE_INSPECT,
+        &swarm::NODE_LS,
+        &swarm::NODE_PROMOTE,
+        &swarm::NODE_PS,
+        &swarm::NODE_RM,
+        &swarm::NODE_UPDATE,
+    ],
     section: Section::Swarm,
     needs: Needs::SwarmManager,
     ..Command::EMPTY
@@ -162,7 +258,17 @@ static SERVICE: Command = Command {
     name: "service",
     usage: "COMMAND",
     about: "Manage Swarm services",
-    commands: &[&swarm::SERVICE_CREATE, &swarm::SERVICE_INSPECT, &swarm::SERVICE_LOGS, &swarm::SERVICE_LS, &swarm::SERVICE_PS, &swarm::SERVICE_RM, &swarm::SERVICE_ROLLBACK, &swarm::SERVICE_SCALE, &swarm::SERVICE_UPDATE],
+    commands: &[
+        &swarm::SERVICE_CREATE,
+        &swarm::SERVICE_INSPECT,
+        &swarm::SERVICE_LOGS,
+        &swarm::SERVICE_LS,
+        &swarm::SERVICE_PS,
+        &swarm::SERVICE_RM,
+        &swarm::SERVICE_ROLLBACK,
+        &swarm::SERVICE_SCALE,
+        &swarm::SERVICE_UPDATE,
+    ],
     section: Section::Swarm,
     needs: Needs::SwarmManager,
     ..Command::EMPTY
@@ -172,7 +278,14 @@ static STACK: Command = Command {
     name: "stack",
     usage: "COMMAND",
     about: "Manage Swarm stacks",
-    commands: &[&swarm::STACK_CONFIG, &swarm::STACK_DEPLOY, &swarm::STACK_LS, &swarm::STACK_PS, &swarm::STACK_RM, &swarm::STACK_SERVICES],
+    commands: &[
+        &swarm::STACK_CONFIG,
+        &swarm::STACK_DEPLOY,
+        &swarm::STACK_LS,
+        &swarm::STACK_PS,
+        &swarm::STACK_RM,
+        &swarm::STACK_SERVICES,
+    ],
     section: Section::Swarm,
     needs: Needs::SwarmManager,
     ..Command::EMPTY
@@ -182,18 +295,33 @@ static SWARM: Command = Command {
     name: "swarm",
     usage: "COMMAND",
     about: "Manage Swarm",
-    commands: &[&swarm::SWARM_CA, &swarm::SWARM_INIT, &swarm::SWARM_JOIN, &swarm::SWARM_JOIN_TOKEN, &swarm::SWARM_LEAVE, &swarm::SWARM_UNLOCK, &swarm::SWARM_UNLOCK_KEY, &swarm::SWARM_UPDATE],
+    commands: &[
+        &swarm::SWARM_CA,
+        &swarm::SWARM_INIT,
+        &swarm::SWARM_JOIN,
+        &swarm::SWARM_JOIN_TOKEN,
+        &swarm::SWARM_LEAVE,
+        &swarm::SWARM_UNLOCK,
+        &swarm::SWARM_UNLOCK_KEY,
+        &swarm::SWARM_UPDATE,
+    ],
     section: Section::Swarm,
     ..Command::EMPTY
 };
 
 static ATTACH: Command = container::CONTAINER_ATTACH.called("attach", "[OPTIONS] CONTAINER", Section::Plain);
 
-static COMMIT: Command = container::CONTAINER_COMMIT.called("commit", "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]", Section::Plain);
+static COMMIT: Command =
+    container::CONTAINER_COMMIT.called("commit", "[OPTIONS] CONTAINER [REPOSITORY[:TAG]]", Section::Plain);
 
-static CP: Command = container::CONTAINER_CP.called("cp", "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\t[OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH", Section::Plain);
+static CP: Command = container::CONTAINER_CP.called(
+    "cp",
+    "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\t[OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
+    Section::Plain,
+);
 
-static CREATE: Command = container::CONTAINER_CREATE.called("create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", Section::Plain);
+static CREATE: Command =
+    container::CONTAINER_CREATE.called("create", "[OPTIONS] IMAGE [COMMAND] [ARG...]", Section::Plain);
 
 static DIFF: Command = container::CONTAINER_DIFF.called("diff", "CONTAINER", Section::Plain);
 
@@ -203,7 +331,8 @@ static EXPORT: Command = container::CONTAINER_EXPORT.called("export", "[OPTIONS]
 
 static HISTORY: Command = image::IMAGE_HISTORY.called("history", "[OPTIONS] IMAGE", Section::Plain);
 
-static IMPORT: Command = image::IMAGE_IMPORT.called("import", "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", Section::Plain);
+static IMPORT: Command =
+    image::IMAGE_IMPORT.called("import", "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]", Section::Plain);
 
 static INSPECT: Command = system::INSPECT.called("inspect", "[OPTIONS] NAME|ID [NAME|ID...]", Section::Plain);
 
@@ -219,7 +348,8 @@ static PORT: Command = container::CONTAINER_PORT.called("port", "CONTAINER [PRIV
 
 static RENAME: Command = container::CONTAINER_RENAME.called("rename", "CONTAINER NEW_NAME", Section::Plain);
 
-static RESTART: Command = container::CONTAINER_RESTART.called("restart", "[OPTIONS] CONTAINER [CONTAINER...]", Section::Plain);
+static RESTART: Command =
+    container::CONTAINER_RESTART.called("restart", "[OPTIONS] CONTAINER [CONTAINER...]", Section::Plain);
 
 static RM: Command = container::CONTAINER_RM.called("rm", "[OPTIONS] CONTAINER [CONTAINER...]", Section::Plain);
 
@@ -227,7 +357,8 @@ static RMI: Command = image::IMAGE_RM.called("rmi", "[OPTIONS] IMAGE [IMAGE...]"
 
 static SAVE: Command = image::IMAGE_SAVE.called("save", "[OPTIONS] IMAGE [IMAGE...]", Section::Plain);
 
-static START: Command = container::CONTAINER_START.called("start", "[OPTIONS] CONTAINER [CONTAINER...]", Section::Plain);
+static START: Command =
+    container::CONTAINER_START.called("start", "[OPTIONS] CONTAINER [CONTAINER...]", Section::Plain);
 
 static STATS: Command = container::CONTAINER_STATS.called("stats", "[OPTIONS] [CONTAINER...]", Section::Plain);
 
@@ -239,7 +370,8 @@ static TOP: Command = container::CONTAINER_TOP.called("top", "CONTAINER [ps OPTI
 
 static UNPAUSE: Command = container::CONTAINER_UNPAUSE.called("unpause", "CONTAINER [CONTAINER...]", Section::Plain);
 
-static UPDATE: Command = container::CONTAINER_UPDATE.called("update", "[OPTIONS] CONTAINER [CONTAINER...]", Section::Plain);
+static UPDATE: Command =
+    container::CONTAINER_UPDATE.called("update", "[OPTIONS] CONTAINER [CONTAINER...]", Section::Plain);
 
 static WAIT: Command = container::CONTAINER_WAIT.called("wait", "CONTAINER [CONTAINER...]", Section::Plain);
 
@@ -273,6 +405,64 @@ pub(crate) static ROOT: Command = Command {
     about: "A self-sufficient runtime for containers",
     flags: &[GLOBAL_FLAGS],
     interspersed: false,
-    commands: &[&RUN, &EXEC, &PS, &BUILD, &PULL, &PUSH, &IMAGES, &LOGIN, &LOGOUT, &SEARCH, &VERSION, &INFO, &BUILDER, &CHECKPOINT, &CONTAINER, &CONTEXT, &IMAGE, &MANIFEST, &NETWORK, &PLUGIN, &SYSTEM, &TRUST, &VOLUME, &CONFIG, &NODE, &SECRET, &SERVICE, &STACK, &SWARM, &ATTACH, &COMMIT, &CP, &CREATE, &DIFF, &EVENTS, &EXPORT, &HISTORY, &IMPORT, &INSPECT, &KILL, &LOAD, &LOGS, &PAUSE, &PORT, &RENAME, &RESTART, &RM, &RMI, &SAVE, &START, &STATS, &STOP, &TAG, &TOP, &UNPAUSE, &UPDATE, &WAIT],
+    commands: &[
+        &RUN,
+        &EXEC,
+        &PS,
+        &BUILD,
+        &PULL,
+        &PUSH,
+        &IMAGES,
+        &LOGIN,
+        &LOGOUT,
+        &SEARCH,
+        &VERSION,
+        &INFO,
+        &BUILDER,
+        &CHECKPOINT,
+        &CONTAINER,
+        &CONTEXT,
+        &IMAGE,
+        &MANIFEST,
+        &NETWORK,
+        &PLUGIN,
+        &SYSTEM,
+        &TRUST,
+        &VOLUME,
+        &CONFIG,
+        &NODE,
+        &SECRET,
+        &SERVICE,
+        &STACK,
+        &SWARM,
+        &ATTACH,
+        &COMMIT,
+        &CP,
+        &CREATE,
+        &DIFF,
+        &EVENTS,
+        &EXPORT,
+        &HISTORY,
+        &IMPORT,
+        &INSPECT,
+        &KILL,
+        &LOAD,
+        &LOGS,
+        &PAUSE,
+        &PORT,
+        &RENAME,
+        &RESTART,
+        &RM,
+        &RMI,
+        &SAVE,
+        &START,
+        &STATS,
+        &STOP,
+        &TAG,
+        &TOP,
+        &UNPAUSE,
+        &UPDATE,
+        &WAIT,
+    ],
     ..Command::EMPTY
 };

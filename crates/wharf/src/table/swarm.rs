@@ -14,7 +14,11 @@ static CONFIG_INSPECT_FLAGS: &[Flag] = &[
 
 static CONFIG_LS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("quiet", Kind::Bool, "Only display IDs").short('q'),
 ];
 
@@ -25,7 +29,11 @@ static NODE_INSPECT_FLAGS: &[Flag] = &[
 
 static NODE_LS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("quiet", Kind::Bool, "Only display IDs").short('q'),
 ];
 
@@ -37,9 +45,7 @@ static NODE_PS_FLAGS: &[Flag] = &[
     Flag::new("quiet", Kind::Bool, "Only display task IDs").short('q'),
 ];
 
-static NODE_RM_FLAGS: &[Flag] = &[
-    Flag::new("force", Kind::Bool, "Force remove a node from the swarm").short('f'),
-];
+static NODE_RM_FLAGS: &[Flag] = &[Flag::new("force", Kind::Bool, "Force remove a node from the swarm").short('f')];
 
 static NODE_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("availability", Kind::Text, "Availability of the node (\"active\", \"pause\", \"drain\")"),
@@ -61,7 +67,11 @@ static SECRET_INSPECT_FLAGS: &[Flag] = &[
 
 static SECRET_LS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("quiet", Kind::Bool, "Only display IDs").short('q'),
 ];
 
@@ -71,7 +81,11 @@ static SERVICE_CREATE_FLAGS: &[Flag] = &[
     Flag::new("config", Kind::Other("config"), "Specify configurations to expose to the service"),
     Flag::new("constraint", Kind::List(Check::Nothing), "Placement constraints"),
     Flag::new("container-label", Kind::List(Check::Nothing), "Container labels"),
-    Flag::new("credential-spec", Kind::Other("credential-spec"), "Credential spec for managed service account (Windows only)"),
+    Flag::new(
+        "credential-spec",
+        Kind::Other("credential-spec"),
+        "Credential spec for managed service account (Windows only)",
+    ),
     Flag::new("detach", Kind::Bool, "Exit immediately instead of waiting for the service to converge").short('d'),
     Flag::new("dns", Kind::List(Check::Ip), "Set custom DNS servers"),
     Flag::new("dns-option", Kind::List(Check::Nothing), "Set DNS options"),
@@ -85,8 +99,16 @@ static SERVICE_CREATE_FLAGS: &[Flag] = &[
     Flag::new("health-cmd", Kind::Text, "Command to run to check health"),
     Flag::new("health-interval", Kind::Duration, "Time between running the check (ms|s|m|h)"),
     Flag::new("health-retries", Kind::Int, "Consecutive failures needed to report unhealthy"),
-    Flag::new("health-start-interval", Kind::Duration, "Time between running the check during the start period (ms|s|m|h)"),
-    Flag::new("health-start-period", Kind::Duration, "Start period for the container to initialize before counting retries towards unstable (ms|s|m|h)"),
+    Flag::new(
+        "health-start-interval",
+        Kind::Duration,
+        "Time between running the check during the start period (ms|s|m|h)",
+    ),
+    Flag::new(
+        "health-start-period",
+        Kind::Duration,
+        "Start period for the container to initialize before counting retries towards unstable (ms|s|m|h)",
+    ),
     Flag::new("health-timeout", Kind::Duration, "Maximum time to allow one check to run (ms|s|m|h)"),
     Flag::new("host", Kind::List(Check::Host), "Set one or more custom host-to-IP mappings (host:ip)"),
     Flag::new("hostname", Kind::Text, "Container hostname"),
@@ -98,13 +120,25 @@ static SERVICE_CREATE_FLAGS: &[Flag] = &[
     Flag::new("limit-pids", Kind::Int, "Limit maximum number of processes (default 0 = unlimited)"),
     Flag::new("log-driver", Kind::Text, "Logging driver for service"),
     Flag::new("log-opt", Kind::List(Check::Nothing), "Logging driver options"),
-    Flag::new("max-concurrent", Kind::Uint(64), "Number of job tasks to run concurrently (default equal to --replicas)"),
-    Flag::new("mode", Kind::Text, "Service mode (\"replicated\", \"global\", \"replicated-job\", \"global-job\") (default \"replicated\")"),
+    Flag::new(
+        "max-concurrent",
+        Kind::Uint(64),
+        "Number of job tasks to run concurrently (default equal to --replicas)",
+    ),
+    Flag::new(
+        "mode",
+        Kind::Text,
+        "Service mode (\"replicated\", \"global\", \"replicated-job\", \"global-job\") (default \"replicated\")",
+    ),
     Flag::new("mount", Kind::Mount, "Attach a filesystem mount to the service"),
     Flag::new("name", Kind::Text, "Service name"),
     Flag::new("network", Kind::Network, "Network attachments"),
     Flag::new("no-healthcheck", Kind::Bool, "Disable any container-specified HEALTHCHECK"),
-    Flag::new("no-resolve-image", Kind::Bool, "Do not query the registry to resolve image digest and supported platforms"),
+    Flag::new(
+        "no-resolve-image",
+        Kind::Bool,
+        "Do not query the registry to resolve image digest and supported platforms",
+    ),
     Flag::new("oom-score-adj", Kind::Int, "Tune host's OOM preferences (-1000 to 1000) "),
     Flag::new("placement-pref", Kind::Other("pref"), "Add a placement preference"),
     Flag::new("publish", Kind::Other("port"), "Publish a port as a node port").short('p'),
@@ -114,28 +148,64 @@ static SERVICE_CREATE_FLAGS: &[Flag] = &[
     Flag::new("replicas-max-per-node", Kind::Uint(64), "Maximum number of tasks per node (default 0 = unlimited)"),
     Flag::new("reserve-cpu", Kind::Decimal, "Reserve CPUs"),
     Flag::new("reserve-memory", Kind::Bytes, "Reserve Memory"),
-    Flag::new("restart-condition", Kind::Text, "Restart when condition is met (\"none\", \"on-failure\", \"any\") (default \"any\")"),
+    Flag::new(
+        "restart-condition",
+        Kind::Text,
+        "Restart when condition is met (\"none\", \"on-failure\", \"any\") (default \"any\")",
+    ),
     Flag::new("restart-delay", Kind::Duration, "Delay between restart attempts (ns|us|ms|s|m|h) (default 5s)"),
     Flag::new("restart-max-attempts", Kind::Uint(64), "Maximum number of restarts before giving up"),
     Flag::new("restart-window", Kind::Duration, "Window used to evaluate the restart policy (ns|us|ms|s|m|h)"),
     Flag::new("rollback-delay", Kind::Duration, "Delay between task rollbacks (ns|us|ms|s|m|h) (default 0s)"),
-    Flag::new("rollback-failure-action", Kind::Text, "Action on rollback failure (\"pause\", \"continue\") (default \"pause\")"),
+    Flag::new(
+        "rollback-failure-action",
+        Kind::Text,
+        "Action on rollback failure (\"pause\", \"continue\") (default \"pause\")",
+    ),
     Flag::new("rollback-max-failure-ratio", Kind::Float, "Failure rate to tolerate during a rollback (default 0)"),
-    Flag::new("rollback-monitor", Kind::Duration, "Duration after each task rollback to monitor for failure (ns|us|ms|s|m|h) (default 5s)"),
-    Flag::new("rollback-order", Kind::Text, "Rollback order (\"start-first\", \"stop-first\") (default \"stop-first\")"),
-    Flag::new("rollback-parallelism", Kind::Uint(64), "Maximum number of tasks rolled back simultaneously (0 to roll back all at once) (default 1)"),
+    Flag::new(
+        "rollback-monitor",
+        Kind::Duration,
+        "Duration after each task rollback to monitor for failure (ns|us|ms|s|m|h) (default 5s)",
+    ),
+    Flag::new(
+        "rollback-order",
+        Kind::Text,
+        "Rollback order (\"start-first\", \"stop-first\") (default \"stop-first\")",
+    ),
+    Flag::new(
+        "rollback-parallelism",
+        Kind::Uint(64),
+        "Maximum number of tasks rolled back simultaneously (0 to roll back all at once) (default 1)",
+    ),
     Flag::new("secret", Kind::Other("secret"), "Specify secrets to expose to the service"),
-    Flag::new("stop-grace-period", Kind::Duration, "Time to wait before force killing a container (ns|us|ms|s|m|h) (default 10s)"),
+    Flag::new(
+        "stop-grace-period",
+        Kind::Duration,
+        "Time to wait before force killing a container (ns|us|ms|s|m|h) (default 10s)",
+    ),
     Flag::new("stop-signal", Kind::Text, "Signal to stop the container"),
     Flag::new("sysctl", Kind::List(Check::Nothing), "Sysctl options"),
     Flag::new("tty", Kind::Bool, "Allocate a pseudo-TTY").short('t'),
     Flag::new("ulimit", Kind::Ulimit, "Ulimit options (default [])"),
     Flag::new("update-delay", Kind::Duration, "Delay between updates (ns|us|ms|s|m|h) (default 0s)"),
-    Flag::new("update-failure-action", Kind::Text, "Action on update failure (\"pause\", \"continue\", \"rollback\") (default \"pause\")"),
+    Flag::new(
+        "update-failure-action",
+        Kind::Text,
+        "Action on update failure (\"pause\", \"continue\", \"rollback\") (default \"pause\")",
+    ),
     Flag::new("update-max-failure-ratio", Kind::Float, "Failure rate to tolerate during an update (default 0)"),
-    Flag::new("update-monitor", Kind::Duration, "Duration after each task update to monitor for failure (ns|us|ms|s|m|h) (default 5s)"),
+    Flag::new(
+        "update-monitor",
+        Kind::Duration,
+        "Duration after each task update to monitor for failure (ns|us|ms|s|m|h) (default 5s)",
+    ),
     Flag::new("update-order", Kind::Text, "Update order (\"start-first\", \"stop-first\") (default \"stop-first\")"),
-    Flag::new("update-parallelism", Kind::Uint(64), "Maximum number of tasks updated simultaneously (0 to update all at once) (default 1)"),
+    Flag::new(
+        "update-parallelism",
+        Kind::Uint(64),
+        "Maximum number of tasks updated simultaneously (0 to update all at once) (default 1)",
+    ),
     Flag::new("user", Kind::Text, "Username or UID (format: <name|uid>[:<group|gid>])").short('u'),
     Flag::new("with-registry-auth", Kind::Bool, "Send registry authentication details to swarm agents"),
     Flag::new("workdir", Kind::Text, "Working directory inside the container").short('w'),
@@ -153,14 +223,22 @@ static SERVICE_LOGS_FLAGS: &[Flag] = &[
     Flag::new("no-task-ids", Kind::Bool, "Do not include task IDs in output"),
     Flag::new("no-trunc", Kind::Bool, "Do not truncate output"),
     Flag::new("raw", Kind::Bool, "Do not neatly format logs"),
-    Flag::new("since", Kind::Text, "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)"),
+    Flag::new(
+        "since",
+        Kind::Text,
+        "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)",
+    ),
     Flag::new("tail", Kind::Text, "Number of lines to show from the end of the logs (default \"all\")").short('n'),
     Flag::new("timestamps", Kind::Bool, "Show timestamps").short('t'),
 ];
 
 static SERVICE_LS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("quiet", Kind::Bool, "Only display IDs").short('q'),
 ];
 
@@ -177,9 +255,8 @@ static SERVICE_ROLLBACK_FLAGS: &[Flag] = &[
     Flag::new("quiet", Kind::Bool, "Suppress progress output").short('q'),
 ];
 
-static SERVICE_SCALE_FLAGS: &[Flag] = &[
-    Flag::new("detach", Kind::Bool, "Exit immediately instead of waiting for the service to converge").short('d'),
-];
+static SERVICE_SCALE_FLAGS: &[Flag] =
+    &[Flag::new("detach", Kind::Bool, "Exit immediately instead of waiting for the service to converge").short('d')];
 
 static SERVICE_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("args", Kind::Other("command"), "Service command args"),
@@ -191,7 +268,11 @@ static SERVICE_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("constraint-rm", Kind::List(Check::Nothing), "Remove a constraint"),
     Flag::new("container-label-add", Kind::List(Check::Nothing), "Add or update a container label"),
     Flag::new("container-label-rm", Kind::List(Check::Nothing), "Remove a container label by its key"),
-    Flag::new("credential-spec", Kind::Other("credential-spec"), "Credential spec for managed service account (Windows only)"),
+    Flag::new(
+        "credential-spec",
+        Kind::Other("credential-spec"),
+        "Credential spec for managed service account (Windows only)",
+    ),
     Flag::new("detach", Kind::Bool, "Exit immediately instead of waiting for the service to converge").short('d'),
     Flag::new("dns-add", Kind::List(Check::Nothing), "Add or update a custom DNS server"),
     Flag::new("dns-option-add", Kind::List(Check::Nothing), "Add or update a DNS option"),
@@ -207,12 +288,24 @@ static SERVICE_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("generic-resource-add", Kind::List(Check::Nothing), "Add a Generic resource"),
     Flag::new("generic-resource-rm", Kind::List(Check::Nothing), "Remove a Generic resource"),
     Flag::new("group-add", Kind::List(Check::Nothing), "Add an additional supplementary user group to the container"),
-    Flag::new("group-rm", Kind::List(Check::Nothing), "Remove a previously added supplementary user group from the container"),
+    Flag::new(
+        "group-rm",
+        Kind::List(Check::Nothing),
+        "Remove a previously added supplementary user group from the container",
+    ),
     Flag::new("health-cmd", Kind::Text, "Command to run to check health"),
     Flag::new("health-interval", Kind::Duration, "Time between running the check (ms|s|m|h)"),
     Flag::new("health-retries", Kind::Int, "Consecutive failures needed to report unhealthy"),
-    Flag::new("health-start-interval", Kind::Duration, "Time between running the check during the start period (ms|s|m|h)"),
-    Flag::new("health-start-period", Kind::Duration, "Start period for the container to initialize before counting retries towards unstable (ms|s|m|h)"),
+    Flag::new(
+        "health-start-interval",
+        Kind::Duration,
+        "Time between running the check during the start period (ms|s|m|h)",
+    ),
+    Flag::new(
+        "health-start-period",
+        Kind::Duration,
+        "Start period for the container to initialize before counting retries towards unstable (ms|s|m|h)",
+    ),
     Flag::new("health-timeout", Kind::Duration, "Maximum time to allow one check to run (ms|s|m|h)"),
     Flag::new("host-add", Kind::List(Check::Nothing), "Add a custom host-to-IP mapping (\"host:ip\")"),
     Flag::new("host-rm", Kind::List(Check::Nothing), "Remove a custom host-to-IP mapping (\"host:ip\")"),
@@ -227,13 +320,21 @@ static SERVICE_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("limit-pids", Kind::Int, "Limit maximum number of processes (default 0 = unlimited)"),
     Flag::new("log-driver", Kind::Text, "Logging driver for service"),
     Flag::new("log-opt", Kind::List(Check::Nothing), "Logging driver options"),
-    Flag::new("max-concurrent", Kind::Uint(64), "Number of job tasks to run concurrently (default equal to --replicas)"),
+    Flag::new(
+        "max-concurrent",
+        Kind::Uint(64),
+        "Number of job tasks to run concurrently (default equal to --replicas)",
+    ),
     Flag::new("mount-add", Kind::Mount, "Add or update a mount on a service"),
     Flag::new("mount-rm", Kind::List(Check::Nothing), "Remove a mount by its target path"),
     Flag::new("network-add", Kind::Network, "Add a network"),
     Flag::new("network-rm", Kind::List(Check::Nothing), "Remove a network"),
     Flag::new("no-healthcheck", Kind::Bool, "Disable any container-specified HEALTHCHECK"),
-    Flag::new("no-resolve-image", Kind::Bool, "Do not query the registry to resolve image digest and supported platforms"),
+    Flag::new(
+        "no-resolve-image",
+        Kind::Bool,
+        "Do not query the registry to resolve image digest and supported platforms",
+    ),
     Flag::new("oom-score-adj", Kind::Int, "Tune host's OOM preferences (-1000 to 1000) "),
     Flag::new("placement-pref-add", Kind::Other("pref"), "Add a placement preference"),
     Flag::new("placement-pref-rm", Kind::Other("pref"), "Remove a placement preference"),
@@ -253,9 +354,17 @@ static SERVICE_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("rollback-delay", Kind::Duration, "Delay between task rollbacks (ns|us|ms|s|m|h)"),
     Flag::new("rollback-failure-action", Kind::Text, "Action on rollback failure (\"pause\", \"continue\")"),
     Flag::new("rollback-max-failure-ratio", Kind::Float, "Failure rate to tolerate during a rollback"),
-    Flag::new("rollback-monitor", Kind::Duration, "Duration after each task rollback to monitor for failure (ns|us|ms|s|m|h)"),
+    Flag::new(
+        "rollback-monitor",
+        Kind::Duration,
+        "Duration after each task rollback to monitor for failure (ns|us|ms|s|m|h)",
+    ),
     Flag::new("rollback-order", Kind::Text, "Rollback order (\"start-first\", \"stop-first\")"),
-    Flag::new("rollback-parallelism", Kind::Uint(64), "Maximum number of tasks rolled back simultaneously (0 to roll back all at once)"),
+    Flag::new(
+        "rollback-parallelism",
+        Kind::Uint(64),
+        "Maximum number of tasks rolled back simultaneously (0 to roll back all at once)",
+    ),
     Flag::new("secret-add", Kind::Other("secret"), "Add or update a secret on a service"),
     Flag::new("secret-rm", Kind::List(Check::Nothing), "Remove a secret"),
     Flag::new("stop-grace-period", Kind::Duration, "Time to wait before force killing a container (ns|us|ms|s|m|h)"),
@@ -268,9 +377,17 @@ static SERVICE_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("update-delay", Kind::Duration, "Delay between updates (ns|us|ms|s|m|h)"),
     Flag::new("update-failure-action", Kind::Text, "Action on update failure (\"pause\", \"continue\", \"rollback\")"),
     Flag::new("update-max-failure-ratio", Kind::Float, "Failure rate to tolerate during an update"),
-    Flag::new("update-monitor", Kind::Duration, "Duration after each task update to monitor for failure (ns|us|ms|s|m|h)"),
+    Flag::new(
+        "update-monitor",
+        Kind::Duration,
+        "Duration after each task update to monitor for failure (ns|us|ms|s|m|h)",
+    ),
     Flag::new("update-order", Kind::Text, "Update order (\"start-first\", \"stop-first\")"),
-    Flag::new("update-parallelism", Kind::Uint(64), "Maximum number of tasks updated simultaneously (0 to update all at once)"),
+    Flag::new(
+        "update-parallelism",
+        Kind::Uint(64),
+        "Maximum number of tasks updated simultaneously (0 to update all at once)",
+    ),
     Flag::new("user", Kind::Text, "Username or UID (format: <name|uid>[:<group|gid>])").short('u'),
     Flag::new("with-registry-auth", Kind::Bool, "Send registry authentication details to swarm agents"),
     Flag::new("workdir", Kind::Text, "Working directory inside the container").short('w'),
@@ -283,58 +400,112 @@ static STACK_CONFIG_FLAGS: &[Flag] = &[
 
 static STACK_DEPLOY_FLAGS: &[Flag] = &[
     Flag::new("compose-file", Kind::Strings, "Path to a Compose file, or \"-\" to read from stdin").short('c'),
-    Flag::new("detach", Kind::Bool, "Exit immediately instead of waiting for the stack services to converge (default true)").short('d'),
+    Flag::new(
+        "detach",
+        Kind::Bool,
+        "Exit immediately instead of waiting for the stack services to converge (default true)",
+    )
+    .short('d'),
     Flag::new("prune", Kind::Bool, "Prune services that are no longer referenced"),
     Flag::new("quiet", Kind::Bool, "Suppress progress output").short('q'),
-    Flag::new("resolve-image", Kind::Text, "Query the registry to resolve image digest and supported platforms (\"always\", \"changed\", \"never\") (default \"always\")"),
+    Flag::new(
+        "resolve-image",
+        Kind::Text,
+        "Query the registry to resolve image digest and supported platforms (\"always\", \"changed\", \"never\") (default \"always\")",
+    ),
     Flag::new("with-registry-auth", Kind::Bool, "Send registry authentication details to Swarm agents"),
 ];
 
-static STACK_LS_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
-];
+static STACK_LS_FLAGS: &[Flag] = &[Flag::new(
+    "format",
+    Kind::Text,
+    "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+)];
 
 static STACK_PS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("no-resolve", Kind::Bool, "Do not map IDs to Names"),
     Flag::new("no-trunc", Kind::Bool, "Do not truncate output"),
     Flag::new("quiet", Kind::Bool, "Only display task IDs").short('q'),
 ];
 
-static STACK_RM_FLAGS: &[Flag] = &[
-    Flag::new("detach", Kind::Bool, "Do not wait for stack removal (default true)").short('d'),
-];
+static STACK_RM_FLAGS: &[Flag] =
+    &[Flag::new("detach", Kind::Bool, "Do not wait for stack removal (default true)").short('d')];
 
 static STACK_SERVICES_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("quiet", Kind::Bool, "Only display IDs").short('q'),
 ];
 
 static SWARM_CA_FLAGS: &[Flag] = &[
-    Flag::new("ca-cert", Kind::Other("pem-file"), "Path to the PEM-formatted root CA certificate to use for the new cluster"),
+    Flag::new(
+        "ca-cert",
+        Kind::Other("pem-file"),
+        "Path to the PEM-formatted root CA certificate to use for the new cluster",
+    ),
     Flag::new("ca-key", Kind::Other("pem-file"), "Path to the PEM-formatted root CA key to use for the new cluster"),
-    Flag::new("cert-expiry", Kind::Duration, "Validity period for node certificates (ns|us|ms|s|m|h) (default 2160h0m0s)"),
+    Flag::new(
+        "cert-expiry",
+        Kind::Duration,
+        "Validity period for node certificates (ns|us|ms|s|m|h) (default 2160h0m0s)",
+    ),
     Flag::new("detach", Kind::Bool, "Exit immediately instead of waiting for the root rotation to converge").short('d'),
     Flag::new("external-ca", Kind::Other("external-ca"), "Specifications of one or more certificate signing endpoints"),
     Flag::new("quiet", Kind::Bool, "Suppress progress output").short('q'),
-    Flag::new("rotate", Kind::Bool, "Rotate the swarm CA - if no certificate or key are provided, new ones will be generated"),
+    Flag::new(
+        "rotate",
+        Kind::Bool,
+        "Rotate the swarm CA - if no certificate or key are provided, new ones will be generated",
+    ),
 ];
 
 static SWARM_INIT_FLAGS: &[Flag] = &[
     Flag::new("advertise-addr", Kind::Text, "Advertised address (format: \"<ip|interface>[:port]\")"),
-    Flag::new("autolock", Kind::Bool, "Enable manager autolocking (requiring an unlock key to start a stopped manager)"),
-    Flag::new("availability", Kind::Text, "Availability of the node (\"active\", \"pause\", \"drain\") (default \"active\")"),
-    Flag::new("cert-expiry", Kind::Duration, "Validity period for node certificates (ns|us|ms|s|m|h) (default 2160h0m0s)"),
-    Flag::new("data-path-addr", Kind::Text, "Address or interface to use for data path traffic (format: \"<ip|interface>\")"),
-    Flag::new("data-path-port", Kind::Uint(32), "Port number to use for data path traffic (1024 - 49151). If no value is set or is set to 0, the default port (4789) is used."),
+    Flag::new(
+        "autolock",
+        Kind::Bool,
+        "Enable manager autolocking (requiring an unlock key to start a stopped manager)",
+    ),
+    Flag::new(
+        "availability",
+        Kind::Text,
+        "Availability of the node (\"active\", \"pause\", \"drain\") (default \"active\")",
+    ),
+    Flag::new(
+        "cert-expiry",
+        Kind::Duration,
+        "Validity period for node certificates (ns|us|ms|s|m|h) (default 2160h0m0s)",
+    ),
+    Flag::new(
+        "data-path-addr",
+        Kind::Text,
+        "Address or interface to use for data path traffic (format: \"<ip|interface>\")",
+    ),
+    Flag::new(
+        "data-path-port",
+        Kind::Uint(32),
+        "Port number to use for data path traffic (1024 - 49151). If no value is set or is set to 0, the default port (4789) is used.",
+    ),
     Flag::new("default-addr-pool", Kind::Other("ipNetSlice"), "default address pool in CIDR format (default [])"),
     Flag::new("default-addr-pool-mask-length", Kind::Uint(32), "default address pool subnet mask length (default 24)"),
     Flag::new("dispatcher-heartbeat", Kind::Duration, "Dispatcher heartbeat period (ns|us|ms|s|m|h) (default 5s)"),
     Flag::new("external-ca", Kind::Other("external-ca"), "Specifications of one or more certificate signing endpoints"),
     Flag::new("force-new-cluster", Kind::Bool, "Force create a new cluster from current state"),
-    Flag::new("listen-addr", Kind::Other("node-addr"), "Listen address (format: \"<ip|interface>[:port]\") (default 0.0.0.0:2377)"),
+    Flag::new(
+        "listen-addr",
+        Kind::Other("node-addr"),
+        "Listen address (format: \"<ip|interface>[:port]\") (default 0.0.0.0:2377)",
+    ),
     Flag::new("max-snapshots", Kind::Uint(64), "Number of additional Raft snapshots to retain"),
     Flag::new("snapshot-interval", Kind::Uint(64), "Number of log entries between Raft snapshots (default 10000)"),
     Flag::new("task-history-limit", Kind::Int, "Task history retention limit (default 5)"),
@@ -347,15 +518,26 @@ static SWARM_JOIN_TOKEN_FLAGS: &[Flag] = &[
 
 static SWARM_JOIN_FLAGS: &[Flag] = &[
     Flag::new("advertise-addr", Kind::Text, "Advertised address (format: \"<ip|interface>[:port]\")"),
-    Flag::new("availability", Kind::Text, "Availability of the node (\"active\", \"pause\", \"drain\") (default \"active\")"),
-    Flag::new("data-path-addr", Kind::Text, "Address or interface to use for data path traffic (format: \"<ip|interface>\")"),
-    Flag::new("listen-addr", Kind::Other("node-addr"), "Listen address (format: \"<ip|interface>[:port]\") (default 0.0.0.0:2377)"),
+    Flag::new(
+        "availability",
+        Kind::Text,
+        "Availability of the node (\"active\", \"pause\", \"drain\") (default \"active\")",
+    ),
+    Flag::new(
+        "data-path-addr",
+        Kind::Text,
+        "Address or interface to use for data path traffic (format: \"<ip|interface>\")",
+    ),
+    Flag::new(
+        "listen-addr",
+        Kind::Other("node-addr"),
+        "Listen address (format: \"<ip|interface>[:port]\") (default 0.0.0.0:2377)",
+    ),
     Flag::new("token", Kind::Text, "Token for entry into the swarm"),
 ];
 
-static SWARM_LEAVE_FLAGS: &[Flag] = &[
-    Flag::new("force", Kind::Bool, "Force this node to leave the swarm, ignoring warnings").short('f'),
-];
+static SWARM_LEAVE_FLAGS: &[Flag] =
+    &[Flag::new("force", Kind::Bool, "Force this node to leave the swarm, ignoring warnings").short('f')];
 
 static SWARM_UNLOCK_KEY_FLAGS: &[Flag] = &[
     Flag::new("quiet", Kind::Bool, "Only display token").short('q'),
@@ -364,7 +546,11 @@ static SWARM_UNLOCK_KEY_FLAGS: &[Flag] = &[
 
 static SWARM_UPDATE_FLAGS: &[Flag] = &[
     Flag::new("autolock", Kind::Bool, "Change manager autolocking setting (true|false)"),
-    Flag::new("cert-expiry", Kind::Duration, "Validity period for node certificates (ns|us|ms|s|m|h) (default 2160h0m0s)"),
+    Flag::new(
+        "cert-expiry",
+        Kind::Duration,
+        "Validity period for node certificates (ns|us|ms|s|m|h) (default 2160h0m0s)",
+    ),
     Flag::new("dispatcher-heartbeat", Kind::Duration, "Dispatcher heartbeat period (ns|us|ms|s|m|h) (default 5s)"),
     Flag::new("external-ca", Kind::Other("external-ca"), "Specifications of one or more certificate signing endpoints"),
     Flag::new("max-snapshots", Kind::Uint(64), "Number of additional Raft snapshots to retain"),

@@ -3,13 +3,21 @@
 use super::{Action, Args, Check, Command, Flag, Kind, Needs};
 
 static SYSTEM_DF_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("verbose", Kind::Bool, "Show detailed information on space usage").short('v'),
 ];
 
 static SYSTEM_EVENTS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("since", Kind::Text, "Show all events created since timestamp"),
     Flag::new("until", Kind::Text, "Stream events until this timestamp"),
 ];
@@ -67,7 +75,11 @@ static BUILDER_BUILD_FLAGS: &[Flag] = &[
     Flag::new("label", Kind::List(Check::Label), "Set metadata for an image"),
     Flag::new("memory", Kind::Bytes, "Memory limit").short('m'),
     Flag::new("memory-swap", Kind::Bytes, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
-    Flag::new("network", Kind::Text, "Set the networking mode for the RUN instructions during build (default \"default\")"),
+    Flag::new(
+        "network",
+        Kind::Text,
+        "Set the networking mode for the RUN instructions during build (default \"default\")",
+    ),
     Flag::new("no-cache", Kind::Bool, "Do not use cache when building the image"),
     Flag::new("platform", Kind::Text, "Set platform if server is multi-platform capable"),
     Flag::new("pull", Kind::Bool, "Always attempt to pull a newer version of the image"),

@@ -3,19 +3,41 @@
 use super::{Action, Args, Check, Command, Flag, Kind, Needs};
 
 static VOLUME_CREATE_FLAGS: &[Flag] = &[
-    Flag::new("availability", Kind::Text, "Cluster Volume availability (\"active\", \"pause\", \"drain\") (default \"active\")").needs(Needs::SwarmManager),
+    Flag::new(
+        "availability",
+        Kind::Text,
+        "Cluster Volume availability (\"active\", \"pause\", \"drain\") (default \"active\")",
+    )
+    .needs(Needs::SwarmManager),
     Flag::new("driver", Kind::Text, "Specify volume driver name (default \"local\")").short('d'),
     Flag::new("group", Kind::Text, "Cluster Volume group (cluster volumes)").needs(Needs::SwarmManager),
     Flag::new("label", Kind::List(Check::Label), "Set metadata for a volume"),
     Flag::new("limit-bytes", Kind::Bytes, "Minimum size of the Cluster Volume in bytes").needs(Needs::SwarmManager),
     Flag::new("opt", Kind::Map, "Set driver specific options (default map[])").short('o'),
     Flag::new("required-bytes", Kind::Bytes, "Maximum size of the Cluster Volume in bytes").needs(Needs::SwarmManager),
-    Flag::new("scope", Kind::Text, "Cluster Volume access scope (\"single\", \"multi\") (default \"single\")").needs(Needs::SwarmManager),
+    Flag::new("scope", Kind::Text, "Cluster Volume access scope (\"single\", \"multi\") (default \"single\")")
+        .needs(Needs::SwarmManager),
     Flag::new("secret", Kind::Map, "Cluster Volume secrets (default map[])").needs(Needs::SwarmManager),
-    Flag::new("sharing", Kind::Text, "Cluster Volume access sharing (\"none\", \"readonly\", \"onewriter\", \"all\") (default \"none\")").needs(Needs::SwarmManager),
-    Flag::new("topology-preferred", Kind::List(Check::Nothing), "A topology that the Cluster Volume would be preferred in").needs(Needs::SwarmManager),
-    Flag::new("topology-required", Kind::List(Check::Nothing), "A topology that the Cluster Volume must be accessible from").needs(Needs::SwarmManager),
-    Flag::new("type", Kind::Text, "Cluster Volume access type (\"mount\", \"block\") (default \"block\")").needs(Needs::SwarmManager),
+    Flag::new(
+        "sharing",
+        Kind::Text,
+        "Cluster Volume access sharing (\"none\", \"readonly\", \"onewriter\", \"all\") (default \"none\")",
+    )
+    .needs(Needs::SwarmManager),
+    Flag::new(
+        "topology-preferred",
+        Kind::List(Check::Nothing),
+        "A topology that the Cluster Volume would be preferred in",
+    )
+    .needs(Needs::SwarmManager),
+    Flag::new(
+        "topology-required",
+        Kind::List(Check::Nothing),
+        "A topology that the Cluster Volume must be accessible from",
+    )
+    .needs(Needs::SwarmManager),
+    Flag::new("type", Kind::Text, "Cluster Volume access type (\"mount\", \"block\") (default \"block\")")
+        .needs(Needs::SwarmManager),
 ];
 
 static VOLUME_INSPECT_FLAGS: &[Flag] = &[
@@ -23,9 +45,14 @@ static VOLUME_INSPECT_FLAGS: &[Flag] = &[
 ];
 
 static VOLUME_LS_FLAGS: &[Flag] = &[
-    Flag::new("cluster", Kind::Bool, "Display only cluster volumes, and use cluster volume list formatting").needs(Needs::SwarmManager),
+    Flag::new("cluster", Kind::Bool, "Display only cluster volumes, and use cluster volume list formatting")
+        .needs(Needs::SwarmManager),
     Flag::new("filter", Kind::Filter, "Provide filter values (e.g. \"dangling=true\")").short('f'),
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates"),
+    Flag::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    ),
     Flag::new("quiet", Kind::Bool, "Only display volume names").short('q'),
 ];
 
@@ -35,13 +62,15 @@ static VOLUME_PRUNE_FLAGS: &[Flag] = &[
     Flag::new("force", Kind::Bool, "Do not prompt for confirmation").short('f'),
 ];
 
-static VOLUME_RM_FLAGS: &[Flag] = &[
-    Flag::new("force", Kind::Bool, "Force the removal of one or more volumes").short('f'),
-];
+static VOLUME_RM_FLAGS: &[Flag] =
+    &[Flag::new("force", Kind::Bool, "Force the removal of one or more volumes").short('f')];
 
-static VOLUME_UPDATE_FLAGS: &[Flag] = &[
-    Flag::new("availability", Kind::Text, "Cluster Volume availability (\"active\", \"pause\", \"drain\") (default \"active\")").needs(Needs::SwarmManager),
-];
+static VOLUME_UPDATE_FLAGS: &[Flag] = &[Flag::new(
+    "availability",
+    Kind::Text,
+    "Cluster Volume availability (\"active\", \"pause\", \"drain\") (default \"active\")",
+)
+.needs(Needs::SwarmManager)];
 
 /// `volume create`
 pub(super) static VOLUME_CREATE: Command = Command {
