@@ -8,6 +8,7 @@ use wharf_netlink::nft::Transaction;
 use wharf_netlink::{Batch, LinkName};
 
 use crate::bridge::{self, Plug, mac_of};
+use crate::dns;
 use crate::firewall::{self, Hole};
 use crate::netns::lock;
 use crate::networks::{Inner, World, published, random};
@@ -33,7 +34,7 @@ impl Networks {
         }
         let firewall = !wish.ports.is_empty() || !wish.links.is_empty() || !wish.exposed.is_empty();
         let mut nft = firewall.then(|| lock(&inner.firewall));
-        let (sandbox, networks, holes) = inner.world().admit(container, wish, inner)?;
+        let (mut sandbox, networks, holes) = inner.world().admit(container, wish, inner)?;
         let made = inner.plug_all(netns, &sandbox, &networks).and_then(|()| {
             let mut change = Transaction::new();
             firewall::add_ports(&mut change, &published(&sandbox));
@@ -48,6 +49,10 @@ impl Networks {
             inner.world().dismiss(container);
             return Err(error);
         }
+        if networks.iter().any(|n| dns::has_names(n)) {
+            sandbox.dns = inner.serve_names(netns, container, &sandbox);
+            inner.world().sandboxes.insert(container.clone(), sandbox.clone());
+        }
         rows::put_sandbox(&inner.db, container, &sandbox);
         Ok(sandbox)
     }
@@ -57,6 +62,7 @@ impl Networks {
     pub fn detach(&self, container: &ContainerId) -> Result<()> {
         let inner = &*self.inner;
         let Some(sandbox) = self.sandbox(container) else { return Ok(()) };
+        inner.forget_names(container, &sandbox);
         let holes = inner.world().holes();
         let firewall = !sandbox.ports.is_empty() || !holes.is_empty();
         let mut nft = firewall.then(|| lock(&inner.firewall));
@@ -77,7 +83,7 @@ impl Networks {
     /// Adds a running container to a network.
     pub fn connect(&self, container: &ContainerId, netns: &Netns, request: &EndpointRequest) -> Result<Endpoint> {
         let inner = &*self.inner;
-        let (endpoint, network, sandbox) = {
+        let (endpoint, network, mut sandbox) = {
             let mut world = inner.world();
             let network = world.find(&request.network)?;
             let old = world.sandboxes.get(container).cloned().unwrap_or_default();
@@ -94,6 +100,12 @@ impl Networks {
             inner.unplug_endpoint(netns, &endpoint);
             inner.world().dismiss_endpoint(container, &endpoint);
             return Err(error);
+        }
+        if sandbox.dns {
+            inner.rename(container, &sandbox);
+        } else if dns::has_names(&network) {
+            sandbox.dns = inner.serve_names(netns, container, &sandbox);
+            inner.world().sandboxes.insert(container.clone(), sandbox.clone());
         }
         rows::put_sandbox(&inner.db, container, &sandbox);
         Ok(endpoint)
@@ -120,6 +132,7 @@ impl Networks {
             firewall::apply(&mut nft, &change, || inner.world().declared())?;
         }
         drop(nft);
+        inner.rename(container, &after);
         inner.unplug_endpoint(netns, &endpoint);
         inner.reroute(netns, &after)?;
         rows::put_sandbox(&inner.db, container, &after);
@@ -213,6 +226,7 @@ impl World {
         let networks = wish.endpoints.iter().map(|e| self.find(&e.network)).collect::<Result<Vec<_>>>()?;
         let before = if wish.links.is_empty() && wish.exposed.is_empty() { Vec::new() } else { self.holes() };
         let mut sandbox = Sandbox { exposed: wish.exposed.clone(), links: wish.links.clone(), ..Sandbox::default() };
+        dns::wished(&mut sandbox, wish);
         self.sandboxes.insert(container.clone(), Sandbox::default());
         let result = self.fill(container, wish, &networks, &mut sandbox, inner);
         // also on failure: dismissing gives back what was taken so far

@@ -39,6 +39,10 @@ pub struct Attach {
     pub exposed: Vec<(u16, Protocol)>,
     /// Legacy links of the default bridge.
     pub links: Vec<Link>,
+    /// Resolvers instead of the machine's (`--dns`), for names that are not ours.
+    pub resolvers: Vec<IpAddr>,
+    /// Names that only this container knows: (alias, name of the other), for `--link` on networks of users.
+    pub aliases: Vec<(String, String)>,
 }
 
 /// A legacy link: this container may reach the exposed ports of another although containers may not talk.
@@ -92,4 +96,13 @@ pub struct Sandbox {
     pub exposed: Vec<(u16, Protocol)>,
     /// Links of this container.
     pub links: Vec<Link>,
+    /// There is a resolver at [`crate::DNS_ADDRESS`]: `/etc/resolv.conf` should name it and nobody else.
+    #[serde(default)]
+    pub dns: bool,
+    /// Resolvers instead of the machine's.
+    #[serde(default)]
+    pub resolvers: Vec<IpAddr>,
+    /// Private names: (alias, name of the other).
+    #[serde(default)]
+    pub aliases: Vec<(String, String)>,
 }

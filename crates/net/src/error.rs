@@ -45,6 +45,9 @@ pub enum Error {
     /// The kernel refused a change of links, addresses, routes or rules.
     #[error(transparent)]
     Netlink(#[from] wharf_netlink::Error),
+    /// The process that answers questions for names did not do what it should.
+    #[error(transparent)]
+    Names(wharf_netd::Error),
     /// A system call failed.
     #[error("{op}: {source}")]
     System {

@@ -14,6 +14,7 @@
 //! | `ipam` | which address of a pool is free |
 //! | `bridge` | the bridge driver: links, addresses, routes |
 //! | `firewall` | our one nftables table, as data and as a transaction |
+//! | `dns` | names for containers, answered by `wharf-netd` |
 //! | `port` | published ports: forms, ranges, conflicts |
 //! | `netns` | namespaces without a name, and a pool of them |
 
@@ -21,6 +22,7 @@ mod address;
 mod attach;
 mod bridge;
 mod create;
+mod dns;
 mod endpoint;
 mod error;
 mod firewall;
@@ -38,12 +40,13 @@ mod reconcile;
 mod rows;
 
 pub use address::{Mac, Subnet};
+pub use dns::ADDRESS as DNS_ADDRESS;
 pub use endpoint::{Attach, Endpoint, EndpointRequest, Link, Sandbox};
 pub use error::{Error, Result};
 pub use netns::Netns;
 pub use network::{
     BridgeOptions, Created, Driver, Family, IpamConfig, Network, NetworkRequest, NetworkRole, Options, PoolRequest,
 };
-pub use networks::{Config, DefaultBridge, Live, Networks};
+pub use networks::{Config, DefaultBridge, Live, NameServer, Networks};
 pub use port::{PortBinding, PortRequest, Protocol};
 pub use wharf_spec::id::{ContainerId, EndpointId, NetworkId};

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,6 +44,17 @@ pub struct Config {
     pub pools: Vec<(Subnet, u8)>,
     /// How many namespaces are kept ready.
     pub ready_namespaces: usize,
+    /// Who answers questions for names; `None` for nobody.
+    pub name_server: Option<NameServer>,
+}
+
+/// The process `wharf-netd`.
+#[derive(Debug, Clone)]
+pub struct NameServer {
+    /// Started when nobody answers at the socket and a container needs names.
+    pub executable: PathBuf,
+    /// Its socket.
+    pub socket: PathBuf,
 }
 
 /// The network `bridge`.
@@ -82,6 +94,7 @@ impl Default for Config {
             publish_range: 32768..=60999,
             pools: Vec::new(),
             ready_namespaces: 4,
+            name_server: None,
         }
     }
 }
@@ -110,6 +123,7 @@ pub(crate) struct Inner {
     pub(crate) home: OwnedFd,
     pub(crate) mtu: u32,
     pub(crate) ipv6: bool,
+    pub(crate) names: Option<wharf_netd::Client>,
     namespaces: netns::Pool,
     graves: Graves,
     routes: Mutex<Vec<Socket>>,
@@ -250,6 +264,7 @@ impl Networks {
             home: netns::open("/proc/thread-self/ns/net")?,
             mtu,
             ipv6: std::path::Path::new("/proc/sys/net/ipv6").exists(),
+            names: config.name_server.clone().map(|n| wharf_netd::Client::new(n.executable, n.socket)),
             namespaces: netns::Pool::start(config.ready_namespaces)?,
             graves: Graves::start(db.clone(), kept.graves)?,
             routes: Mutex::new(vec![route]),

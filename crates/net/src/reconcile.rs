@@ -6,7 +6,7 @@ use wharf_netlink::LinkName;
 
 use crate::netns::lock;
 use crate::networks::{Live, Networks};
-use crate::{ContainerId, Endpoint, Netns, Network, Result, bridge, firewall};
+use crate::{ContainerId, Endpoint, Netns, Network, Result, Sandbox, bridge, firewall};
 
 impl Networks {
     /// Makes the world as declared, given who really runs: rows of others go, what is missing comes back.
@@ -17,6 +17,12 @@ impl Networks {
             inner.world().sandboxes.keys().filter(|id| !running.contains(id)).cloned().collect();
         for container in &ended {
             self.detach(container)?;
+        }
+        let known = inner.known_to_netd();
+        for container in known.iter().filter(|c| !running.iter().any(|r| r.as_str() == c.as_str())) {
+            if let Ok(container) = container.parse() {
+                inner.forget_names(&container, &Sandbox { dns: true, ..Sandbox::default() });
+            }
         }
         for Live { container, netns } in live {
             let Some(sandbox) = self.sandbox(container) else { continue };
@@ -33,6 +39,11 @@ impl Networks {
             }
             if repaired {
                 inner.reroute(netns, &sandbox)?;
+            }
+            if sandbox.dns && known.iter().any(|k| k == container.as_str()) {
+                inner.rename(container, &sandbox);
+            } else if sandbox.dns {
+                inner.serve_names(netns, container, &sandbox);
             }
         }
         self.sweep()?;

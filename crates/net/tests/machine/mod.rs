@@ -1,11 +1,15 @@
 //! A machine of the test's own: its network namespace, an outside world beside it, and containers.
 
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+pub(crate) mod dns;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use wharf_net::{Attach, Config, ContainerId, EndpointRequest, Netns, Networks, Sandbox};
+use wharf_net::{Attach, Config, ContainerId, EndpointRequest, NameServer, Netns, Networks, Sandbox};
 use wharf_netlink::nft::{Family, Table};
 use wharf_netlink::{Batch, Kind, Link, LinkName, NewAddress, NewLink, NewRoute, SetLink, Socket};
 use wharf_state::Db;
@@ -90,6 +94,22 @@ impl Machine {
         within(&self.host, || Networks::open(config, db)).unwrap()
     }
 
+    /// The process that knows names, as a thread of the test.
+    pub(crate) fn name_server(&self) -> NameServer {
+        use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+        let socket = self.dir.path().join("netd.sock");
+        let listener = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        bind(&listener, &SocketAddrUnix::new(&socket).unwrap()).unwrap();
+        listen(&listener, 4).unwrap();
+        within(&self.host, || std::thread::spawn(move || wharf_netd::run(listener)));
+        NameServer { executable: "/nonexistent".into(), socket }
+    }
+
+    /// The outside world has a DNS server that knows one answer to everything.
+    pub(crate) fn answer_outside(&self, address: Ipv4Addr) {
+        within(&self.outside, || dns::serve(address));
+    }
+
     /// A wish for one place on a network.
     pub(crate) fn on(&self, network: &str) -> Attach {
         let endpoint = EndpointRequest { network: network.into(), ..EndpointRequest::default() };
@@ -172,6 +192,10 @@ impl Container {
 
     pub(crate) fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         within(&self.netns, f)
+    }
+
+    pub(crate) fn resolve(&self, over: dns::Over, name: &str, kind: u16) -> Result<Vec<String>, u8> {
+        within(&self.netns, || dns::ask(over, name, kind))
     }
 
     pub(crate) fn serve(&self, port: u16) {

@@ -1,0 +1,28 @@
+//! Embedded DNS for all containers: one small single-threaded process that outlives the daemon.
+//!
+//! ```text
+//!   container ── 127.0.0.11:53 ──(nat in its namespace)──► socket, made there by the daemon, held here
+//!                                                            │ own names, by network
+//!                                                            └ everything else ──► the machine's resolvers
+//!   daemon ── SEQPACKET ── Put / Drop / List (protocol)
+//! ```
+//!
+//! | module | owns |
+//! | --- | --- |
+//! | `message` | the wire format of questions and answers, as far as we need it |
+//! | `names` | who is called what on which network |
+//! | `protocol` | what the daemon says |
+//! | `server` | the loop: sockets, questions, control |
+//! | `forward` | questions that others answer, and a cache of the answers |
+//! | `client` | the daemon's end |
+
+mod client;
+mod forward;
+mod message;
+mod names;
+mod protocol;
+mod server;
+
+pub use client::{Client, Error};
+pub use protocol::{Alias, Place, Sandbox};
+pub use server::run;

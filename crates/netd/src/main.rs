@@ -1,0 +1,13 @@
+//! The executable: serves the listening socket it was given as descriptor 3.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    const LISTENER: i32 = 3;
+    match wharf_sys::fd::inherited(LISTENER).map(wharf_netd::run) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        // nobody listens to what it could say; the code is what the daemon sees
+        Ok(Err(_)) => ExitCode::from(1),
+        Err(_) => ExitCode::from(2),
+    }
+}

@@ -1,0 +1,76 @@
+//! What the daemon says to us, and our answers. Version 1; additive only: a newer daemon talks to an older process.
+//!
+//! ```text
+//!   SEQPACKET, one message each way, postcard:
+//!     Put(Sandbox)  + 2 descriptors (UDP socket, TCP listener)   new, or again with fresh sockets
+//!     Put(Sandbox)  + 0 descriptors                              names changed, sockets stay
+//!     Drop{container}                                            nothing when it is unknown
+//!     List                                                       → Sandboxes
+//! ```
+
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// Longest message: a thousand aliases of 63 octets fit.
+pub(crate) const LONGEST: usize = 128 * 1024;
+
+/// A question of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// Names and sockets of a container.
+    Put(Sandbox),
+    /// It has ended.
+    Drop {
+        /// Which.
+        container: String,
+    },
+    /// Whom do you know?
+    List,
+}
+
+/// Our answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reply {
+    /// It is so.
+    Done,
+    /// Identifiers of containers.
+    Sandboxes(Vec<String>),
+    /// It is not so.
+    Refused(String),
+}
+
+/// A container that asks, and that is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Its identifier.
+    pub container: String,
+    /// Its places on networks.
+    pub places: Vec<Place>,
+    /// Names that only this container knows.
+    pub aliases: Vec<Alias>,
+    /// Who answers everything else; empty for nobody (internal networks).
+    pub resolvers: Vec<SocketAddr>,
+}
+
+/// A place on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Identifier of the network.
+    pub network: String,
+    /// Its name.
+    pub network_name: String,
+    /// Addresses there.
+    pub addresses: Vec<IpAddr>,
+    /// Names there, the first being the one that answers a reverse question.
+    pub names: Vec<String>,
+}
+
+/// A name of another container that only one knows (`--link other:alias`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// The private name.
+    pub alias: String,
+    /// A name of the other.
+    pub target: String,
+}
