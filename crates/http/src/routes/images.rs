@@ -7,7 +7,7 @@ use wharf_api::container::Config;
 use wharf_api::image;
 use wharf_engine::{CommitOptions, ImportOptions, Progress};
 
-use super::{Answer, Call, absent, created, ok};
+use super::{Answer, Call, created, ok};
 use crate::body::{self, Body};
 use crate::failure::Failure;
 use crate::{input, json};
@@ -61,7 +61,8 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
     let query = &call.query;
     let from = query.string("fromSrc");
     if from.is_empty() {
-        return absent::registry();
+        let progress = call.engine.image_pull(&query.string("fromImage"), &query.string("tag")).await?;
+        return progressing(call, progress).await;
     }
     if from != "-" {
         return Err(Failure::new(
