@@ -888,3 +888,67 @@ fn overlays_with_long_paths_and_many_layers() {
     assert_eq!(ok(world.run_plan(&plan)), "130\n");
     assert!(upper.join("new").exists());
 }
+
+#[test]
+fn a_launch_leaves_neither_descriptors_nor_children_behind() {
+    let world = World::new();
+    let mut document = world.document("true");
+    document["process"]["terminal"] = json!(true);
+    let map = json!([{"containerID": 0, "hostID": 0, "size": 65536}]);
+    document["mounts"]
+        .as_array_mut()
+        .expect("list")
+        .push(json!({"destination": "/m", "type": "bind", "source": world.rootfs(),
+        "options": ["bind", "idmap"], "uidMappings": map, "gidMappings": map}));
+    let right = world.plan(&document);
+    let mut wrong_at_the_end = right.clone();
+    wrong_at_the_end.process.argv = vec![c"nosuch".into()];
+    let mut wrong_at_the_start = right.clone();
+    wrong_at_the_start.root = Some(wharf_runtime::Root::Dir(c"/no/such/root".into()));
+    let mut wrong_amid = right.clone();
+    wrong_amid.mounts[1].target = c"/etc/passwd/x".into();
+    let outcome = with_launcher(|| {
+        let open = || std::fs::read_dir("/proc/self/fd").expect("fds").count();
+        let before = open();
+        for plan in [&wrong_at_the_start, &wrong_amid, &wrong_at_the_end] {
+            launch(plan, LaunchFds { stdio: Stdio::Console, ..LaunchFds::default() }).map(drop).expect_err("wrong");
+            assert_eq!(open(), before);
+            let children = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+            assert_eq!(children.map(drop), Err(rustix::io::Errno::CHILD));
+        }
+        let init =
+            launch(&right, LaunchFds { stdio: Stdio::Console, ..LaunchFds::default() }).map_err(|e| describe(&e))?;
+        assert_eq!(open(), before + 2, "the pidfd and the master");
+        wharf_sys::pidfd::wait(&init.pidfd).expect("our child");
+        Ok(Outcome { status: 0, output: String::new() })
+    });
+    ok(outcome);
+}
+
+#[test]
+fn an_image_whose_user_database_is_no_file() {
+    let world = World::new();
+    std::fs::remove_file(world.rootfs().join("etc/passwd")).expect("file");
+    let fifo = world.rootfs().join("etc/passwd");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
+        .expect("fifo");
+    assert_eq!(ok(world.run(&world.document("echo $HOME"))), "/\n");
+    std::fs::remove_file(&fifo).expect("fifo");
+    symlink("/etc/passwd", &fifo).expect("link");
+    assert_eq!(ok(world.run(&world.document("echo $HOME"))), "/\n");
+}
+
+#[test]
+fn a_working_directory_that_only_root_may_enter() {
+    let world = World::new();
+    std::fs::set_permissions(world.rootfs().join("root"), std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .expect("mode");
+    let mut document = world.document("readlink /proc/self/cwd; id -u");
+    document["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    document["process"]["capabilities"] = json!({});
+    document["process"]["cwd"] = json!("/root");
+    assert_eq!(ok(world.run(&document)), "/root\n1000\n");
+    document["process"]["cwd"] = json!("/etc/passwd");
+    let error = world.run(&document).expect_err("no folder");
+    assert_eq!(error, "126|chdir to cwd (\"/etc/passwd\") set in config.json failed: not a directory");
+}

@@ -194,3 +194,65 @@ pub fn inherited(fd: RawFd) -> Result<OwnedFd> {
 pub fn raw(fd: impl AsFd) -> RawFd {
     fd.as_fd().as_raw_fd()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_travel_and_are_close_on_exec() {
+        let (a, b) = seqpacket_pair().expect("pair");
+        let null = std::fs::File::open("/dev/null").expect("null");
+        send(&a, b"two", &[null.as_fd(), null.as_fd()]).expect("send");
+        let mut buffer = [0; 8];
+        let got = receive(&b, &mut buffer).expect("receive");
+        assert_eq!((&buffer[..got.len], got.fds.len()), (&b"two"[..], 2));
+        for fd in &got.fds {
+            assert!(rustix::io::fcntl_getfd(fd).expect("flags").contains(rustix::io::FdFlags::CLOEXEC));
+        }
+        assert_eq!(try_receive(&b, &mut buffer).map(drop), Err(Errno::AGAIN));
+        drop(a);
+        assert_eq!(receive(&b, &mut buffer).expect("end of file").len, 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_whole() {
+        let (a, b) = seqpacket_pair().expect("pair");
+        send(&a, b"more than four", &[]).expect("send");
+        assert_eq!(receive(&b, &mut [0; 4]).map(drop), Err(Errno::MSGSIZE));
+        let null = std::fs::File::open("/dev/null").expect("null");
+        let many = vec![null.as_fd(); MAX_FDS + 1];
+        assert_eq!(send(&a, b"x", &many), Err(Errno::INVAL));
+        send(&a, b"x", &many[..MAX_FDS]).expect("as many as the kernel takes");
+        assert_eq!(receive(&b, &mut [0; 4]).expect("receive").fds.len(), MAX_FDS);
+    }
+
+    #[test]
+    fn arranging_swaps_and_closes() {
+        use crate::clone::{Side, exit, fork};
+        let (a, b) = seqpacket_pair().expect("pair");
+        match fork().expect("fork") {
+            Side::Child => {
+                // 0 and 1 change places by way of what they refer to; 2 becomes a hole; everything else is closed
+                let order = [Some(b.as_fd()), Some(a.as_fd()), None, Some(b.as_fd())];
+                let Ok(arranged) = arrange(&order, 1) else { exit(1) };
+                let right = arranged.get(0).is_some_and(|fd| send(fd, b"from 0", &[]).is_ok())
+                    && arranged.get(2).is_some_and(|fd| rustix::io::fcntl_getfd(fd) == Err(Errno::BADF))
+                    && arranged
+                        .get(3)
+                        .is_some_and(|fd| rustix::io::fcntl_getfd(fd) == Ok(rustix::io::FdFlags::CLOEXEC))
+                    && arranged
+                        .get(0)
+                        .is_some_and(|fd| rustix::io::fcntl_getfd(fd) == Ok(rustix::io::FdFlags::empty()))
+                    && arranged.get(4).is_none();
+                exit(if right { 0 } else { 2 })
+            }
+            Side::Parent { pidfd, .. } => {
+                assert_eq!(crate::pidfd::wait(&pidfd), Ok(crate::pidfd::Exit::Code(0)));
+                let mut buffer = [0; 16];
+                let n = receive(&a, &mut buffer).expect("receive").len;
+                assert_eq!(&buffer[..n], b"from 0");
+            }
+        }
+    }
+}

@@ -51,3 +51,19 @@ pub fn sealed_bytes(name: &CStr, bytes: &[u8]) -> Result<OwnedFd> {
 fn seal(memfd: &OwnedFd) -> Result<()> {
     rustix::fs::fcntl_add_seals(memfd, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_cannot_change() {
+        let memfd = sealed_bytes(c"test", b"content").expect("memfd");
+        assert_eq!(rustix::io::pwrite(&memfd, b"x", 0), Err(Errno::PERM));
+        assert_eq!(rustix::fs::ftruncate(&memfd, 0), Err(Errno::PERM));
+        let file = std::fs::File::open("/proc/self/exe").expect("own executable");
+        let copy = sealed_executable(c"exe", &file).expect("memfd");
+        assert_eq!(rustix::fs::fstat(&copy).expect("stat").st_size, rustix::fs::fstat(&file).expect("stat").st_size);
+        assert_eq!(rustix::fs::ftruncate(&copy, 0), Err(Errno::PERM));
+    }
+}

@@ -80,3 +80,27 @@ pub fn kill(pidfd: impl AsFd, signal: i32) -> Result<()> {
     })
     .map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clone::{Side, exit, fork};
+
+    #[test]
+    fn ends_are_told_apart() {
+        let Side::Parent { pidfd, .. } = fork().expect("fork") else { exit(7) };
+        assert_eq!(wait(&pidfd), Ok(Exit::Code(7)));
+        assert_eq!(wait(&pidfd), Err(Errno::CHILD));
+        let Side::Parent { pidfd, .. } = fork().expect("fork") else {
+            loop {
+                // until the signal comes
+                let _ = rustix::event::poll(&mut [], None);
+            }
+        };
+        assert_eq!(try_wait(&pidfd), Ok(None));
+        kill(&pidfd, 9).expect("alive");
+        let exit = wait(&pidfd).expect("our child");
+        assert_eq!((exit, exit.status()), (Exit::Signal { number: 9, core: false }, 137));
+        assert_eq!(kill(&pidfd, 9), Err(Errno::SRCH));
+    }
+}

@@ -138,8 +138,15 @@ fn prepare(
     }
     rustix::process::umask(Mode::from_raw_mode(process.umask));
     let home = if process.set_home { Some(program::home(process.uid)) } else { None };
+    // as runc does it: the working directory may be one that only root can enter, or (on a network file system) only the user
+    let entered = match enter_cwd(process) {
+        Err(fail) if fail.errno == Errno::ACCESS => false,
+        other => other.map(|()| true)?,
+    };
     identity(process)?;
-    enter_cwd(process)?;
+    if !entered {
+        enter_cwd(process)?;
+    }
     let path = program::find(process)?;
     Ok(program::Found { path, home })
 }

@@ -58,11 +58,13 @@ pub(super) fn home(uid: u32) -> CString {
 fn passwd() -> Result<Vec<u8>> {
     /// An image decides about this file: it may be anything, and of any size.
     const MOST: usize = 1 << 20;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(c"/etc/passwd", flags, Mode::empty())?;
-    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
+    const PATH: &CStr = c"/etc/passwd";
+    // asked before it is opened: opening alone does something to a device, and this process has rights still
+    if FileType::from_raw_mode(rustix::fs::stat(PATH)?.st_mode) != FileType::RegularFile {
         return Err(Errno::INVAL);
     }
+    let file =
+        rustix::fs::open(PATH, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
     let mut text = Vec::new();
     let mut piece = [0; 4096];
     while text.len() < MOST {
