@@ -36,7 +36,9 @@ impl Daemon {
     pub(crate) fn spawn(host: &Host, args: &[&str], failpoints: &str, path: Option<&Path>) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(host.dir().join("wharfd.log"));
         let child = host
-            .enter(executable("wharfd"))
+            .enter("env")
+            .args(path.map(|p| format!("PATH={}", p.display())))
+            .arg(executable("wharfd"))
             .arg("--data-root")
             .arg(host.data_root())
             .args(["--exec-root", "/run/wharf", "--pidfile", "/run/wharfd.pid"])
@@ -47,7 +49,6 @@ impl Daemon {
             .args(["-H", "unix:///run/wharf/wharf.sock"])
             .args(args)
             .env("WHARF_FAILPOINTS", failpoints)
-            .envs(path.map(|p| ("PATH", p)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("the daemon's log opens"))

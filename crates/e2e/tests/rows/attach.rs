@@ -61,19 +61,21 @@ rows! {
 
     fn r_ctr_06_several_clients_see_the_same_output(host, cli) {
         host.cli(cli, &["run", "-d", "-i", "--name", "c1", "busybox", "sh", "-c", "read x; echo got $x; echo oops >&2; exit 3"]).ok();
-        let attach = |stdin: Stdio| {
+        let attach = |args: &[&str]| {
             let mut command = host.command(cli);
-            command.args(["attach", "c1"]).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.arg("attach").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             command.spawn().unwrap()
         };
-        let watcher = attach(Stdio::null());
-        let mut typist = attach(Stdio::piped());
+        let watcher = attach(&["--no-stdin", "c1"]);
+        let mut typist = attach(&["c1"]);
         // attached means: an attach request was served; events say so
         eventually("both are attached", || {
             let events = host.cli(cli, &["events", "--since", "1h", "--until", "0s", "--filter", "container=c1", "--filter", "event=attach", "--format", "{{.Action}}"]).stdout;
             (events.lines().count() == 2).then_some(())
         });
-        typist.stdin.take().unwrap().write_all(b"it\n").unwrap();
+        // Docker detaches a client whose input ends, so this one stays open to the end
+        let mut stdin = typist.stdin.take().unwrap();
+        stdin.write_all(b"it\n").unwrap();
         for child in [watcher, typist] {
             let out = child.wait_with_output().unwrap();
             assert_eq!(String::from_utf8_lossy(&out.stdout), "got it\n");

@@ -1,7 +1,7 @@
 //! CTR-10 and ARCH-08: containers and logs survive the daemon; whatever is killed when, nothing leaks.
 
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::Stdio;
 use wharf_testkit::{Cli, Host, eventually};
@@ -21,8 +21,13 @@ rows! {
         assert_eq!(host.cli(cli, &["exec", "printer", "echo", "exec works"]).ok(), "exec works");
         let mut command = host.command(cli);
         let mut typist = command.args(["attach", "reader"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        typist.stdin.take().unwrap().write_all(b"again\n").unwrap();
-        assert_eq!(String::from_utf8_lossy(&typist.wait_with_output().unwrap().stdout), "got again\n");
+        let mut stdin = typist.stdin.take().unwrap();
+        stdin.write_all(b"again\n").unwrap();
+        let mut heard = String::new();
+        BufReader::new(typist.stdout.take().unwrap()).read_line(&mut heard).unwrap();
+        assert_eq!(heard, "got again\n");
+        drop(stdin);
+        typist.wait().unwrap();
         host.cli(cli, &["kill", "printer"]).ok();
         host.cli(cli, &["wait", "printer"]).ok();
         let logs = host.cli(cli, &["logs", "printer"]).stdout;
