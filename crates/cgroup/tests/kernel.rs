@@ -1,7 +1,7 @@
 //! Real hierarchies of this machine, in a sub-cgroup of each test's own; needs root.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,10 +16,10 @@ struct Parent {
 }
 
 impl Parent {
-    fn new(root: &Path) -> Self {
+    fn new(hierarchy: Hierarchy) -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("wharf-cgroup-test-{}-{number}", std::process::id());
-        Self { name, hierarchy: Hierarchy::detect(root).expect("cgroups are mounted") }
+        Self { name, hierarchy }
     }
 
     fn path(&self) -> CgroupPath {
@@ -44,12 +44,23 @@ impl Drop for Parent {
     }
 }
 
-/// How all hierarchies of this machine look, and the v2 one alone as on a v2 machine.
-fn views() -> Vec<PathBuf> {
+/// The hierarchies of this machine as they are.
+fn all() -> Hierarchy {
+    Hierarchy::detect(Path::new("/sys/fs/cgroup")).expect("cgroups are mounted")
+}
+
+/// As they are, and of a hybrid machine also each half alone: what v1 and v2 machines have.
+fn views() -> Vec<Hierarchy> {
     let table = std::fs::read_to_string("/proc/self/mountinfo").expect("a mount table");
-    let unified = table.lines().filter(|line| line.contains(" - cgroup2 ")).filter_map(|line| line.split(' ').nth(4));
-    let unified = unified.filter(|point| point.starts_with("/sys/fs/cgroup/")).map(PathBuf::from).take(1);
-    std::iter::once(PathBuf::from("/sys/fs/cgroup")).chain(unified).collect()
+    let half = |v2: bool| {
+        let lines = table.lines().filter(|line| line.contains(" - cgroup2 ") == v2);
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        Hierarchy::from_mount_table(&text, Path::new("/sys/fs/cgroup"))
+    };
+    match all().kind() {
+        Kind::Hybrid => vec![all(), half(true).expect("a v2 hierarchy"), half(false).expect("v1 hierarchies")],
+        _ => vec![all()],
+    }
 }
 
 /// A shell that enters the cgroup by itself, says `ready` and goes on with the script.
@@ -74,8 +85,8 @@ fn pid(child: &Child) -> i32 {
 
 #[test]
 fn r_iso_03_create_enter_freeze_kill_remove() {
-    for root in views() {
-        let parent = Parent::new(&root);
+    for hierarchy in views() {
+        let parent = Parent::new(hierarchy);
         let cgroup = parent.create(&Limits::default());
         let fds = cgroup.join_fds().expect("open files");
         assert_eq!(fds.unified.is_some(), parent.hierarchy.kind() != Kind::V1);
@@ -99,8 +110,8 @@ fn r_iso_03_create_enter_freeze_kill_remove() {
 
 #[test]
 fn a_fork_bomb_is_killed() {
-    for root in views() {
-        let parent = Parent::new(&root);
+    for hierarchy in views() {
+        let parent = Parent::new(hierarchy);
         let limits = Limits { pids: Some(100), ..Limits::default() };
         let limits = if parent.hierarchy.has_controller("pids") { limits } else { Limits::default() };
         let cgroup = parent.create(&limits);
@@ -115,8 +126,8 @@ fn a_fork_bomb_is_killed() {
 
 #[test]
 fn nested_groups_go_with_it() {
-    for root in views() {
-        let parent = Parent::new(&root);
+    for hierarchy in views() {
+        let parent = Parent::new(hierarchy);
         let cgroup = parent.create(&Limits::default());
         for (_, folder) in cgroup.folders() {
             std::fs::create_dir_all(folder.join("a/b")).expect("a cgroup");
@@ -129,8 +140,8 @@ fn nested_groups_go_with_it() {
 
 #[test]
 fn a_used_cgroup_is_not_taken_over() {
-    for root in views() {
-        let parent = Parent::new(&root);
+    for hierarchy in views() {
+        let parent = Parent::new(hierarchy);
         let cgroup = parent.create(&Limits::default());
         // left over by a crash and empty: taken over
         parent.hierarchy.create(&parent.path(), &Limits::default()).expect("an empty folder");
@@ -144,7 +155,7 @@ fn a_used_cgroup_is_not_taken_over() {
 
 #[test]
 fn a_limit_that_cannot_be_leaves_nothing() {
-    let parent = Parent::new(Path::new("/sys/fs/cgroup"));
+    let parent = Parent::new(all());
     let memory = Memory { limit: Some(1 << 20), swap: Some(1 << 10), ..Memory::default() };
     let error = parent.hierarchy.create(&parent.path(), &Limits { memory, ..Limits::default() });
     let error = error.expect_err("swap below memory").to_string();
@@ -158,8 +169,8 @@ fn r_iso_07_devices_are_allowed_and_denied() {
     let null =
         |allow| DeviceRule { allow, kind: DeviceKind::Char, major: Some(1), minor: Some(3), access: Access::ALL };
     let all = DeviceRule { allow: false, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL };
-    for root in views() {
-        let parent = Parent::new(&root);
+    for hierarchy in views() {
+        let parent = Parent::new(hierarchy);
         let cgroup = parent.create(&Limits { devices: vec![all, null(true)], ..Limits::default() });
         // not 2>/dev/null: that is a device as well
         let ask = "exec 2>&-; (: </dev/null) && echo null; (: </dev/zero) && echo zero; echo end";
@@ -175,17 +186,17 @@ fn r_iso_07_devices_are_allowed_and_denied() {
             let output = Command::new("sh").args(["-c", &format!("{enter} {ask}")]).stdin(Stdio::null()).output();
             String::from_utf8_lossy(&output.expect("a shell").stdout).into_owned()
         };
-        assert_eq!(answer(None), "null\nend\n", "{root:?}");
+        assert_eq!(answer(None), "null\nend\n", "{:?}", parent.hierarchy.kind());
         // the new program takes the place of the old one
         let zero = DeviceRule { minor: Some(5), ..null(true) };
-        assert_eq!(answer(Some(vec![all, zero])), "zero\nend\n", "{root:?}");
+        assert_eq!(answer(Some(vec![all, zero])), "zero\nend\n", "{:?}", parent.hierarchy.kind());
         cgroup.remove().expect("empty");
     }
 }
 
 #[test]
 fn statistics_count() {
-    let parent = Parent::new(Path::new("/sys/fs/cgroup"));
+    let parent = Parent::new(all());
     let cgroup = parent.create(&Limits::default());
     let (mut child, mut out) =
         inside(&cgroup, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done; sleep 1000");
@@ -206,7 +217,7 @@ fn statistics_count() {
 
 #[test]
 fn r_iso_04_an_oom_kill_is_seen() {
-    let parent = Parent::new(Path::new("/sys/fs/cgroup"));
+    let parent = Parent::new(all());
     if !parent.hierarchy.has_controller("memory") {
         return;
     }
@@ -225,7 +236,7 @@ fn r_iso_04_an_oom_kill_is_seen() {
 
 #[test]
 fn children_are_listed() {
-    let parent = Parent::new(Path::new("/sys/fs/cgroup"));
+    let parent = Parent::new(all());
     let cgroup = parent.create(&Limits::default());
     let above = CgroupPath::new(&parent.name).expect("a plain name");
     assert_eq!(parent.hierarchy.children(&above).expect("a folder"), ["c"]);
