@@ -187,7 +187,7 @@ fn request(
     let path = inner.cgroup_path(&container.id, &host.resources.cgroup_parent)?;
     let mut spec = start::document(inner, container, own, &path)?;
     if let Some(process) = &mut spec.process {
-        *process = oci::process::exec(process, config, &who);
+        *process = oci::process::exec(process, config, &who, inner.capabilities);
     }
     if config.privileged
         && let Some(linux) = &mut spec.linux
@@ -220,6 +220,14 @@ impl Engine {
             return Err(Error::InvalidParameter("no exec command specified".into()));
         }
         declare::keys(config.detach_keys.as_deref())?;
+        if !config.user.is_empty() {
+            let (inner, container, user) = (self.inner.clone(), handle.container(), config.user.clone());
+            blocking(move || {
+                let root = inner.store.snapshot_rootfs(&container.id)?;
+                rootfs::accounts(&inner.store, &container.id, &root)?.resolve(&user, &[]).map(drop)
+            })
+            .await?;
+        }
         let id = ExecId::generate(|bytes| fill(bytes));
         let action = format!("exec_create: {}", config.cmd.join(" "));
         self.inner.execs.insert(id.clone(), handle.id.clone(), config);

@@ -58,6 +58,7 @@ use tokio::sync::watch;
 use wharf_cgroup::{CgroupPath, Hierarchy};
 use wharf_net::Networks;
 use wharf_shim::client::Template;
+use wharf_spec::capability::CapabilitySet;
 use wharf_spec::id::ContainerId;
 use wharf_state::Db;
 use wharf_store::Store;
@@ -84,6 +85,8 @@ struct Inner {
     template: Template,
     /// Kernel release: major, minor.
     kernel: (u32, u32),
+    /// Capabilities that this process has and can give to containers.
+    capabilities: CapabilitySet,
     /// A UUID, kept in the data root.
     id: String,
     closing: watch::Sender<bool>,
@@ -151,9 +154,9 @@ impl Inner {
         self.container_folder(id).join(format!("{id}-json.log"))
     }
 
-    /// The init for `--init`.
-    fn init_program(&self, _id: &ContainerId) -> PathBuf {
-        self.config.exec_root.join("docker-init")
+    /// Memory that a container shares with those that join its IPC namespace: the run folder lies in memory already.
+    fn shm_folder(&self, id: &ContainerId) -> PathBuf {
+        self.run_folder(id).join("shm")
     }
 
     /// Its control group below every hierarchy's mount point.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use wharf_cgroup::Hierarchy;
 use wharf_net::{Config as NetConfig, DefaultBridge, Networks};
 use wharf_shim::client::Template;
+use wharf_spec::capability::CapabilitySet;
 use wharf_state::Db;
 use wharf_store::{Driver, Store};
 use wharf_volume::Volumes;
@@ -43,6 +44,7 @@ fn worlds(config: Config, template: Template) -> Result<Inner> {
     Ok(Inner {
         id: identity(&db)?,
         kernel: kernel(),
+        capabilities: capabilities(),
         index: index::Index::default(),
         bus: events::Bus::new(),
         execs: exec_registry::Execs::default(),
@@ -118,6 +120,13 @@ fn identity(db: &Db) -> Result<String> {
     let row = id.clone();
     db.write(move |tx| tx.put(ENGINE, "id", row.as_bytes()))?;
     Ok(id)
+}
+
+/// The bounding set: what is not in it cannot be given, even to a privileged container.
+fn capabilities() -> CapabilitySet {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bits = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapBnd:")?.trim(), 16).ok());
+    CapabilitySet::ALL.intersection(CapabilitySet::from_bits(bits.unwrap_or(u64::MAX)))
 }
 
 fn kernel() -> (u32, u32) {

@@ -119,8 +119,9 @@ async fn steps(
             move || connect(&inner, &id, &declared)
         }),
         blocking({
-            let (inner, id, declared, join) = (inner.clone(), id.clone(), declared.clone(), others.join.clone());
-            move || prepare(&inner, &id, &declared, join)
+            let (inner, id, declared) = (inner.clone(), id.clone(), declared.clone());
+            let (join, shm) = (others.join.clone(), others.shm.clone());
+            move || prepare(&inner, &id, &declared, join, shm)
         }),
     );
     let prepared = match prepared {
@@ -186,6 +187,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// What comes from other containers.
 struct Others {
     join: Join,
+    shm: Option<PathBuf>,
     netns: Option<OwnedFd>,
 }
 
@@ -205,11 +207,20 @@ impl Others {
         };
         let path = |live: &Live, kind: &str| PathBuf::from(format!("/proc/{}/ns/{kind}", live.pid));
         let mut join = Join::default();
+        let mut shm = None;
         if let Some(name) = host.pid_mode.strip_prefix("container:") {
             join.pid = Some(path(&*live(name, "PID")?, "pid"));
         }
         if let Some(name) = host.ipc_mode.strip_prefix("container:") {
-            join.ipc = Some(path(&*live(name, "IPC")?, "ipc"));
+            let donor = inner.index.resolve(name)?;
+            if donor.container().host_config.ipc_mode != "shareable" {
+                return Err(Error::Conflict(format!(
+                    "cannot join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
+                    donor.id
+                )));
+            }
+            join.ipc = Some(path(&*live(name, "IPC namespace")?, "ipc"));
+            shm = Some(inner.shm_folder(&donor.id));
         }
         let mut netns = None;
         if let Mode::Container(name) = network::mode(host) {
@@ -218,7 +229,7 @@ impl Others {
             let fd = Netns::of_process(i32::try_from(other.pid).unwrap_or(0)).map_err(Error::from)?;
             netns = Some(fd.into_fd());
         }
-        Ok(Others { join, netns })
+        Ok(Others { join, shm, netns })
     }
 }
 
@@ -274,7 +285,7 @@ struct Prepared {
 }
 
 /// Second branch: files, volumes, the document, the control group.
-fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join) -> Result<Prepared> {
+fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join, shm: Option<PathBuf>) -> Result<Prepared> {
     let (config, host) = (&declared.config, &declared.host_config);
     let root = inner.store.snapshot_rootfs(id)?;
     let accounts = rootfs::accounts(&inner.store, id, &root)?;
@@ -295,7 +306,13 @@ fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join) -> 
     let path = inner.cgroup_path(id, &host.resources.cgroup_parent)?;
     let args = std::iter::once(declared.path.clone()).chain(declared.args.iter().cloned()).collect();
     let mounts = declared.mounts.to_vec();
-    let ground = Ground { files, mounts, join, ..ground(inner, id, (config, host), args, user, &path) };
+    let mut ground = Ground { files, mounts, join, ..ground(inner, id, (config, host), args, user, &path) };
+    if let Some(own) = &ground.shm {
+        std::fs::DirBuilder::new().recursive(true).create(own).map_err(|e| Error::system("mkdir shared memory", e))?;
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
+        std::fs::set_permissions(own, everybody).map_err(|e| Error::system("chmod shared memory", e))?;
+    }
+    ground.shm = shm.or(ground.shm);
     let spec = oci::spec(config, host, &ground)?;
     let mut limits = oci::limits::limits(&host.resources)?;
     limits.devices = oci::devices::rules(host)?;
@@ -339,12 +356,14 @@ fn ground(
         mounts: Vec::new(),
         cgroup: cgroup.to_string(),
         join: Join::default(),
+        shm: (host.ipc_mode == "shareable").then(|| inner.shm_folder(id)),
+        available: inner.capabilities,
         kernel: inner.kernel,
         seccomp_profile: engine.seccomp_profile.clone().unwrap_or_default(),
         no_new_privileges: engine.no_new_privileges,
         ulimits: engine.default_ulimits.iter().map(|(name, (soft, hard))| (name.clone(), *soft, *hard)).collect(),
         shm_size: engine.default_shm_size,
-        init: host.init.unwrap_or(engine.init).then(|| inner.init_program(id)),
+        init: host.init.unwrap_or(engine.init).then(|| engine.shim.clone()),
     }
 }
 

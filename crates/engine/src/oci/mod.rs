@@ -17,6 +17,7 @@ pub(crate) mod security;
 use std::path::PathBuf;
 
 use wharf_api::container::{Config, HostConfig};
+use wharf_spec::capability::CapabilitySet;
 use wharf_spec::runtime::{Linux, LinuxNamespace, NamespaceType, OCI_VERSION, Root, Spec};
 
 use crate::Result;
@@ -40,6 +41,10 @@ pub(crate) struct Ground {
     pub(crate) cgroup: String,
     /// Namespaces that are joined: those of another container.
     pub(crate) join: Join,
+    /// Memory shared with other containers, on the host; `None`: a file system of its own.
+    pub(crate) shm: Option<PathBuf>,
+    /// Capabilities that we have ourselves and can give.
+    pub(crate) available: CapabilitySet,
     /// Kernel release, for the seccomp profile's conditions.
     pub(crate) kernel: (u32, u32),
     /// The daemon's seccomp profile: JSON, `unconfined`, or empty for the built-in one.

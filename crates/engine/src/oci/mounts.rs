@@ -57,10 +57,9 @@ fn default_mounts(host: &HostConfig, ground: &Ground) -> Vec<Mount> {
         list.retain(|m| m.destination != std::path::Path::new("/dev/mqueue"));
         list.push(mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));
         list.push(mount("/dev/shm", "bind", "/dev/shm", &["rbind", "rprivate"]));
-    } else if let Some(ipc) = &ground.join.ipc {
-        // `/proc/<pid>/ns/ipc` of the other container: its shared memory lies beside
-        let root = ipc.parent().and_then(|p| p.parent()).unwrap_or(std::path::Path::new("/"));
-        list.push(mount("/dev/shm", "bind", &root.join("root/dev/shm").to_string_lossy(), &["rbind", "rprivate"]));
+    } else if let Some(shared) = &ground.shm {
+        let options = &["rbind", "rprivate", "nosuid", "noexec", "nodev"];
+        list.push(mount("/dev/shm", "bind", &shared.to_string_lossy(), options));
     } else if host.ipc_mode != "none" {
         let size = if host.shm_size > 0 { host.shm_size as u64 } else { ground.shm_size };
         let size = format!("size={size}");

@@ -28,7 +28,7 @@ pub(super) fn process(config: &Config, host: &HostConfig, ground: &Ground, secur
         args,
         env: environment(config, ground),
         cwd: PathBuf::from(if config.working_dir.is_empty() { "/" } else { &config.working_dir }),
-        capabilities: Some(rights(capabilities(host)?)),
+        capabilities: Some(rights(capabilities(host)?.intersection(ground.available))),
         rlimits: rlimits(host, ground)?,
         no_new_privileges: security.no_new_privileges.unwrap_or(ground.no_new_privileges),
         apparmor_profile: None,
@@ -38,7 +38,7 @@ pub(super) fn process(config: &Config, host: &HostConfig, ground: &Ground, secur
 }
 
 /// A further process in a running container. `base` is that of its first process.
-pub(crate) fn exec(base: &Process, exec: &ExecConfig, who: &crate::users::User) -> Process {
+pub(crate) fn exec(base: &Process, exec: &ExecConfig, who: &crate::users::User, available: CapabilitySet) -> Process {
     let mut env = base.env.clone();
     if exec.tty && !env.iter().any(|e| e.starts_with("TERM=")) {
         env.push("TERM=xterm".into());
@@ -53,7 +53,7 @@ pub(crate) fn exec(base: &Process, exec: &ExecConfig, who: &crate::users::User) 
         args: exec.cmd.clone(),
         env,
         cwd: if exec.working_dir.is_empty() { base.cwd.clone() } else { PathBuf::from(&exec.working_dir) },
-        capabilities: if exec.privileged { Some(rights(CapabilitySet::ALL)) } else { base.capabilities.clone() },
+        capabilities: if exec.privileged { Some(rights(available)) } else { base.capabilities.clone() },
         ..base.clone()
     }
 }

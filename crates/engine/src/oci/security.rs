@@ -76,8 +76,11 @@ pub(super) fn seccomp(host: &HostConfig, options: &Options, ground: &Ground) -> 
         json => serde_json::from_str(json)
             .map_err(|e| Error::InvalidParameter(format!("Decoding seccomp profile failed: {e}")))?,
     };
-    let conditions =
-        Conditions { arch: Arch::NATIVE, capabilities: process::capabilities(host)?, kernel: ground.kernel };
+    let conditions = Conditions {
+        arch: Arch::NATIVE,
+        capabilities: process::capabilities(host)?.intersection(ground.available),
+        kernel: ground.kernel,
+    };
     let filter = profile.resolve(&conditions).map_err(|e| Error::InvalidParameter(e.to_string()))?;
     Ok(Some(filter))
 }

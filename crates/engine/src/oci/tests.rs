@@ -17,6 +17,8 @@ fn ground() -> Ground {
         mounts: Vec::new(),
         cgroup: "/docker/0123".into(),
         join: Join::default(),
+        shm: None,
+        available: CapabilitySet::ALL,
         kernel: (6, 18),
         seccomp_profile: "unconfined".into(),
         no_new_privileges: false,
