@@ -36,7 +36,7 @@ pub use limits::{
     BlockIo, Cpu, HugetlbLimit, InterfacePriority, Limits, Memory, Network, RdmaLimit, ThrottleDevice, WeightDevice,
 };
 pub use oom::OomWatch;
-pub use path::CgroupPath;
+pub use path::{CgroupPath, SystemdUnit};
 pub use stats::{
     BlkioEntry, BlkioStats, CpuStats, HugetlbStats, MemoryStats, PidsStats, Pressure, PressureLine, Stats, Throttling,
 };

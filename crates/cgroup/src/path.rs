@@ -34,26 +34,12 @@ impl CgroupPath {
         Ok(Self(clean))
     }
 
-    /// The systemd form `slice:prefix:name` as the folder systemd would make for that unit:
-    /// `a-b.slice:docker:c1` is `a.slice/a-b.slice/docker-c1.scope`. An empty slice is `system.slice`.
+    /// The folder of the unit that `slice:prefix:name` stands for ([`SystemdUnit`]).
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`].
     pub fn from_systemd(text: &str) -> Result<Self, Error> {
-        let invalid =
-            |reason: &str| Error::InvalidInput { field: "cgroup path", reason: format!("`{text}`: {reason}") };
-        let parts: Vec<&str> = text.split(':').collect();
-        let [slice, prefix, name] = parts[..] else { return Err(invalid("expected `slice:prefix:name`")) };
-        if name.is_empty() || name.contains('/') || prefix.contains('/') {
-            return Err(invalid("prefix and name must be unit names"));
-        }
-        let mut path = expand_slice(if slice.is_empty() { "system.slice" } else { slice })
-            .ok_or_else(|| invalid("bad slice name"))?;
-        if name.ends_with(".slice") {
-            path.push(name);
-        } else if prefix.is_empty() {
-            path.push(format!("{name}.scope"));
-        } else {
-            path.push(format!("{prefix}-{name}.scope"));
-        }
-        Self::new(path)
+        SystemdUnit::parse(text)?.path()
     }
 
     /// The path of a child.
@@ -64,6 +50,53 @@ impl CgroupPath {
     /// Relative to the mount point.
     pub fn as_path(&self) -> &Path {
         &self.0
+    }
+}
+
+/// What the systemd form of a cgroup path (`slice:prefix:name`) stands for.
+///
+/// This crate makes the unit's folder itself, as the cgroupfs driver does. A driver that speaks to systemd is one step
+/// before [`crate::Hierarchy::create`]: it asks for this unit (`StartTransientUnit` with `Delegate=yes`) over D-Bus; `create`
+/// then takes the folder over and writes the limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemdUnit {
+    /// The slice; `system.slice` when the form leaves it empty.
+    pub slice: String,
+    /// `prefix-name.scope`, `name.scope`, or the name itself when that is a slice.
+    pub unit: String,
+}
+
+impl SystemdUnit {
+    /// Reads `slice:prefix:name`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let invalid =
+            |reason: &str| Error::InvalidInput { field: "cgroup path", reason: format!("`{text}`: {reason}") };
+        let parts: Vec<&str> = text.split(':').collect();
+        let [slice, prefix, name] = parts[..] else { return Err(invalid("expected `slice:prefix:name`")) };
+        if name.is_empty() || name.contains('/') || prefix.contains('/') {
+            return Err(invalid("prefix and name must be unit names"));
+        }
+        let slice = if slice.is_empty() { "system.slice" } else { slice };
+        if expand_slice(slice).is_none() {
+            return Err(invalid("bad slice name"));
+        }
+        let unit = match (name.ends_with(".slice"), prefix.is_empty()) {
+            (true, _) => name.to_owned(),
+            (false, true) => format!("{name}.scope"),
+            (false, false) => format!("{prefix}-{name}.scope"),
+        };
+        Ok(Self { slice: slice.to_owned(), unit })
+    }
+
+    /// The folder that systemd makes for it: `a-b.slice` + `docker-c1.scope` is `a.slice/a-b.slice/docker-c1.scope`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] when the fields were set to what no unit is called.
+    pub fn path(&self) -> Result<CgroupPath, Error> {
+        CgroupPath::new(expand_slice(&self.slice).unwrap_or_default().join(&self.unit))
     }
 }
 
