@@ -47,8 +47,8 @@ struct Parser<'a> {
 
 /// Why a list of nodes ended.
 enum End {
-    Eof,
-    End,
+    Source,
+    Block,
     Else(usize),
 }
 
@@ -103,12 +103,10 @@ impl Parser<'_> {
 
     fn top(&mut self) -> Result<List, Error> {
         let mut list = List::new();
-        loop {
-            match self.list_until_end(&mut list, true)? {
-                End::Eof => return Ok(list),
-                End::End => return self.error("unexpected {{end}}"),
-                End::Else(_) => return self.error("unexpected {{else}}"),
-            }
+        match self.list_until_end(&mut list, true)? {
+            End::Source => Ok(list),
+            End::Block => self.error("unexpected {{end}}"),
+            End::Else(_) => self.error("unexpected {{else}}"),
         }
     }
 
@@ -117,7 +115,7 @@ impl Parser<'_> {
         loop {
             let item = self.next();
             match item.token {
-                Token::Eof if top => return Ok(End::Eof),
+                Token::Eof if top => return Ok(End::Source),
                 Token::Eof => return self.error_at(item.pos, "unexpected EOF"),
                 Token::Text => list.push(Node::Text(item.text)),
                 Token::LeftDelimiter => {
@@ -186,7 +184,7 @@ impl Parser<'_> {
         match item.text.as_str() {
             "end" => {
                 self.expect(Token::RightDelimiter, "end")?;
-                return Ok(Some(End::End));
+                return Ok(Some(End::Block));
             }
             "else" => {
                 let next = self.peek_solid();

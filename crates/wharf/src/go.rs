@@ -149,6 +149,9 @@ fn duration(nanoseconds: i64) -> String {
     }
 }
 
+const UNTERMINATED: &str =
+    "record on line 1; parse error on line 2, column 0: extraneous or missing \" in quoted-field";
+
 /// One record of `encoding/csv`.
 pub(crate) fn csv(line: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
@@ -175,9 +178,7 @@ pub(crate) fn csv(line: &str) -> Result<Vec<String>, String> {
                         field.push(c);
                     }
                     None => {
-                        return Err(format!(
-                            "record on line 1; parse error on line 2, column 0: extraneous or missing \" in quoted-field"
-                        ));
+                        return Err(UNTERMINATED.to_owned());
                     }
                 }
             }

@@ -112,7 +112,7 @@ impl Screen {
         } else if !stream.is_empty() {
             _ = write!(out, "{stream}{end}");
         } else {
-            _ = write!(out, "{status}{end}\n");
+            _ = writeln!(out, "{status}{end}");
         }
     }
 

@@ -261,34 +261,33 @@ pub(crate) fn diff(call: &Call<'_>) -> Outcome {
 /// `export`
 pub(crate) fn export(call: &Call<'_>) -> Outcome {
     let query = Query::new();
-    write_archive(call, |()| Ok(call.client()?.open(&path(&call.args[0], "export"), &query)?))
+    write_archive(call, "export container", || Ok(call.client()?.open(&path(&call.args[0], "export"), &query)?))
 }
 
 /// Opens an archive and writes it to `-o` or to standard output (if that is no terminal).
 pub(crate) fn write_archive(
     call: &Call<'_>,
-    open: impl FnOnce(()) -> Result<(crate::engine::Head, crate::engine::Body), Exit>,
+    what: &str,
+    open: impl FnOnce() -> Result<(crate::engine::Head, crate::engine::Body), Exit>,
 ) -> Outcome {
     match call.flags.filled("output") {
         None if output::is_terminal() => {
             Err(Exit::error("cowardly refusing to save to a terminal. Use the -o flag or redirect"))
         }
         None => {
-            let (_, body) = open(())?;
+            let (_, body) = open()?;
             streams::copy(body, &mut io::stdout().lock())?;
             Ok(())
         }
         Some(file) => {
             let folder = std::path::Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
             if let Some(folder) = folder
-                && !folder.exists()
+                && let Err(error) = std::fs::metadata(folder)
             {
-                return Err(Exit::error(format!(
-                    "failed to save: invalid output path: directory {} does not exist",
-                    go::quote(&folder.to_string_lossy())
-                )));
+                let why = go::path_error("stat", folder, &error);
+                return Err(Exit::error(format!("failed to {what}: invalid output path: {why}")));
             }
-            let (_, body) = open(())?;
+            let (_, body) = open()?;
             let path = std::path::Path::new(file);
             let temporary = path.with_file_name(format!(
                 ".{}.{}",

@@ -45,9 +45,9 @@ pub(crate) fn list(call: &Call<'_>) -> Outcome {
     output::out(&Format::parse(source)?.render(object::CONTEXT_HEADINGS, &rows)?);
     let overridden = current == DEFAULT && std::env::var("DOCKER_HOST").is_ok_and(|host| !host.is_empty());
     if overridden && call.session.globals.filled("context").is_none() {
-        output::err(&format!(
-            "Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the global --context flag, or unset DOCKER_HOST environment variable.\n"
-        ));
+        output::err(
+            "Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the global --context flag, or unset DOCKER_HOST environment variable.\n",
+        );
     }
     Ok(())
 }

@@ -115,7 +115,7 @@ pub(crate) fn save(call: &Call<'_>) -> Outcome {
         query = query.with("names", name.as_str());
     }
     let query = platforms(call, query, "platform");
-    write_archive(call, |()| Ok(call.client()?.open("/images/get", &query)?))
+    write_archive(call, "save image", || Ok(call.client()?.open("/images/get", &query)?))
 }
 
 /// `load`

@@ -439,7 +439,10 @@ fn verbose(answer: &Value) -> Outcome {
     let format = Format::parse(
         "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}",
     )?;
-    let rows: Vec<_> = json::list(answer, "Images").iter().flat_map(|one| image::image(one, true, false)).collect();
+    let rows: Vec<_> = json::list(answer, "Images")
+        .iter()
+        .filter_map(|one| image::image(one, true, false).into_iter().next())
+        .collect();
     out.push_str(&format.render(image::HEADINGS, &rows)?);
     out.push_str("\nContainers space usage:\n\n");
     let format = Format::parse(

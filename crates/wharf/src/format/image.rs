@@ -86,12 +86,12 @@ fn one(document: &Json, truncate: bool, repository: &str, tag: &str, digest: &st
     let id = json::text(document, "Id");
     let created = json::int(document, "Created");
     let size = |key: &str| match json::int(document, key) {
-        value if value >= 0 && document.get(key).is_some() => human::size3(value as f64),
+        value if value >= 0 && document.get(key).is_some() => human::size(value as f64),
         _ => "N/A".to_owned(),
     };
     let total = json::int(document, "Size");
     let shared = document.get("SharedSize").and_then(Json::as_i64).unwrap_or(-1);
-    let unique = if shared >= 0 { human::size3((total - shared) as f64) } else { "N/A".into() };
+    let unique = if shared >= 0 { human::size((total - shared) as f64) } else { "N/A".into() };
     let containers = match document.get("Containers").and_then(Json::as_i64) {
         Some(count) if count >= 0 => count.to_string(),
         _ => "N/A".into(),

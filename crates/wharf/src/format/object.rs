@@ -94,7 +94,7 @@ pub(crate) const SEARCH_TABLE: &str = "table {{.Name}}\t{{.Description}}\t{{.Sta
 
 /// One search result.
 pub(crate) fn search(document: &Json, truncate: bool, json_format: bool) -> Value {
-    let description = json::text(document, "description").replace('\n', " ").replace('\r', " ");
+    let description = json::text(document, "description").replace(['\n', '\r'], " ");
     let description = if truncate { ellipsis(&description, 45) } else { description };
     let official = json::truth(document, "is_official");
     let official = match (official, json_format) {

@@ -179,7 +179,8 @@ pub(crate) fn endpoints(networks: &[Attachment], wishes: &Wishes) -> Result<Valu
         if network.target.trim().is_empty() {
             return Err("no name set for network".into());
         }
-        if !user && !(network.aliases.is_empty() && network.links.is_empty()) {
+        let scoped = !network.aliases.is_empty() || !network.links.is_empty();
+        if scoped && !user {
             return Err("network-scoped aliases are only supported for user-defined networks".into());
         }
         if seen.contains(&network.target) {
