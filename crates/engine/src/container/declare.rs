@@ -53,7 +53,43 @@ pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<()> {
     if config.network_disabled && !matches!(host.network_mode.as_str(), "" | "none" | "default") {
         return invalid("conflicting options: network disabled and a network mode");
     }
+    check_borrowed_network(config, host)?;
     check_host(host)
+}
+
+/// What belongs to a network stack cannot be declared by a container that borrows somebody else's.
+fn check_borrowed_network(config: &Config, host: &HostConfig) -> Result<()> {
+    fn any<T>(list: &Option<Vec<T>>) -> bool {
+        list.as_ref().is_some_and(|list| !list.is_empty())
+    }
+    if host.uts_mode == "host" && !config.hostname.is_empty() {
+        return invalid("conflicting options: hostname and the UTS mode");
+    }
+    let undefined = "can't be used with links. This would result in undefined behavior";
+    if host.network_mode == "host" && any(&host.links) {
+        return invalid(format!("conflicting options: host type networking {undefined}"));
+    }
+    if !host.network_mode.starts_with("container:") {
+        return Ok(());
+    }
+    let conflicts = [
+        (!config.hostname.is_empty(), "hostname and the network mode"),
+        (any(&host.links), "container type network can't be used with links. This would result in undefined behavior"),
+        (any(&host.dns), "dns and the network mode"),
+        (any(&host.extra_hosts), "custom host-to-IP mapping and the network mode"),
+        (
+            host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty()),
+            "port publishing and the container type network mode",
+        ),
+        (
+            config.exposed_ports.as_ref().is_some_and(|ports| !ports.is_empty()),
+            "port exposing and the container type network mode",
+        ),
+    ];
+    match conflicts.iter().find(|(conflict, _)| *conflict) {
+        Some((_, what)) => invalid(format!("conflicting options: {what}")),
+        None => Ok(()),
+    }
 }
 
 fn check_health(health: &HealthConfig) -> Result<()> {
