@@ -36,17 +36,22 @@ impl Networks {
         let mut nft = firewall.then(|| lock(&inner.firewall));
         let (mut sandbox, networks, holes) = inner.world().admit(container, wish, inner)?;
         let made = inner.plug_all(netns, &sandbox, &networks).and_then(|()| {
+            step("net.attach.after_links")?;
             let mut change = Transaction::new();
             firewall::add_ports(&mut change, &published(&sandbox));
             firewall::add_holes(&mut change, &holes);
-            match nft.as_deref_mut() {
-                Some(nft) => firewall::apply(nft, &change, || inner.world().declared()),
-                None => Ok(()),
+            if let Some(nft) = nft.as_deref_mut() {
+                firewall::apply(nft, &change, || inner.world().declared())?;
             }
+            step("net.attach.after_firewall")
         });
         if let Err(error) = made {
             inner.unplug_all(&sandbox);
             inner.world().dismiss(container);
+            if let Some(nft) = nft.as_deref_mut() {
+                // as declared, which is without this container
+                nft.commit(&firewall::replace(&inner.world().declared()))?;
+            }
             return Err(error);
         }
         if networks.iter().any(|n| dns::has_names(n)) {
@@ -158,6 +163,14 @@ impl Networks {
             }
         }
         Ok(())
+    }
+
+    /// Whether a container with this wish gets a resolver of ours at [`crate::DNS_ADDRESS`]: its `/etc/resolv.conf` should
+    /// name that one and nobody else then.
+    pub fn answers_names(&self, wish: &Attach) -> bool {
+        let world = self.inner.world();
+        let named = |e: &EndpointRequest| world.find(&e.network).is_ok_and(|n| dns::has_names(&n));
+        self.inner.names.is_some() && wish.endpoints.iter().any(named)
     }
 
     /// The container is removed: detach, and let reserved addresses go.
@@ -379,6 +392,11 @@ impl World {
             self.give_back(&endpoint.network, address.address, &endpoint.container);
         }
     }
+}
+
+/// A boundary between steps, where tests let the daemon fail or die.
+pub(crate) fn step(name: &str) -> Result<()> {
+    wharf_sys::failpoint::hit(name).map_err(Error::system(name))
 }
 
 /// Which endpoint is the way out: the first of the highest priority that has a gateway, per family.

@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wharf_netlink::{Link, LinkName, Route, Socket};
 use wharf_state::Db;
 
+use crate::attach::step;
 use crate::firewall::{self, Hole, Published, State};
 use crate::graves::Graves;
 use crate::ipam::Pool;
@@ -323,7 +324,8 @@ impl Networks {
         };
         // intent before effect: after a crash from here on the next start makes what is missing
         rows::put_network(&inner.db, &network)?;
-        if let Err(error) = inner.bring_up(&network) {
+        let made = step("net.create.after_row").and_then(|()| inner.bring_up(&network));
+        if let Err(error) = made {
             rows::delete_network(&inner.db, &network.id)?;
             return Err(error);
         }
@@ -362,6 +364,7 @@ impl Networks {
         if later.is_none() {
             inner.remove_link(&network);
         }
+        step("net.remove.before_row")?;
         rows::bury_network(&inner.db, &network.id, later)?;
         if let Some(link) = later {
             inner.graves.bury(link);
@@ -398,6 +401,10 @@ impl Inner {
         }
         if network.driver == Driver::Macvlan {
             self.with_route(|route| crate::macvlan::check(route, network))?;
+        }
+        if let Err(error) = step("net.create.after_link") {
+            self.remove_link(network);
+            return Err(error);
         }
         let mut nft = lock(&self.firewall);
         self.world().insert(network.clone());

@@ -20,6 +20,7 @@ fn named(name: &str) -> NetworkRequest {
 #[test]
 fn r_net_06_names_on_user_defined_networks() {
     let machine = Machine::new();
+    machine.answer_outside(None);
     let networks = machine.open(Config { name_server: Some(machine.name_server()), ..Config::default() });
     machine.run(|| networks.create(&named("my_net"))).unwrap();
     machine.run(|| networks.create(&named("other"))).unwrap();
@@ -54,7 +55,7 @@ fn r_net_06_everything_else_is_forwarded() {
     let networks = machine.open(Config { name_server: Some(machine.name_server()), ..Config::default() });
     machine.run(|| networks.create(&named("my_net"))).unwrap();
     machine.run(|| networks.create(&NetworkRequest { internal: true, ..named("in") })).unwrap();
-    machine.answer_outside("192.0.2.7".parse().unwrap());
+    machine.answer_outside(Some("192.0.2.7".parse().unwrap()));
     let web = machine.start(&networks, 1, &on("my_net", &["web"]));
     let closed = machine.start(&networks, 2, &on("in", &["closed"]));
     for over in [dns::Over::Udp, dns::Over::Tcp] {
@@ -78,6 +79,7 @@ fn r_net_06_port_53_stays_free_for_the_container() {
 #[test]
 fn r_net_08_private_aliases() {
     let machine = Machine::new();
+    machine.answer_outside(None);
     let networks = machine.open(Config { name_server: Some(machine.name_server()), ..Config::default() });
     machine.run(|| networks.create(&named("my_net"))).unwrap();
     let wish = Attach { aliases: vec![("webdb".into(), "db".into())], ..on("my_net", &["web"]) };
@@ -91,6 +93,7 @@ fn r_net_08_private_aliases() {
 #[test]
 fn r_net_06_names_while_the_daemon_is_away_and_after() {
     let machine = Machine::new();
+    machine.answer_outside(None);
     let config = Config { name_server: Some(machine.name_server()), ..Config::default() };
     let networks = machine.open(config.clone());
     machine.run(|| networks.create(&named("my_net"))).unwrap();

@@ -94,11 +94,16 @@ fn read_frame(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A server (in the namespace of the calling thread) that answers every question with one address, over both transports.
-pub(crate) fn serve(address: Ipv4Addr) {
+/// A server (in the namespace of the calling thread) that answers every question with one address (or that there is no
+/// such name), over both transports.
+pub(crate) fn serve(address: Option<Ipv4Addr>) {
     let answer = move |query: &[u8]| {
         let mut bytes = query.to_vec();
         bytes[2] |= 0x80;
+        let Some(address) = address else {
+            bytes[3] |= 3;
+            return bytes;
+        };
         bytes[7] = 1;
         bytes.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
         bytes.extend(address.octets());

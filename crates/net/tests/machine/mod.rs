@@ -105,8 +105,8 @@ impl Machine {
         NameServer { executable: "/nonexistent".into(), socket }
     }
 
-    /// The outside world has a DNS server that knows one answer to everything.
-    pub(crate) fn answer_outside(&self, address: Ipv4Addr) {
+    /// The outside world has a DNS server that knows one answer to everything, or no name.
+    pub(crate) fn answer_outside(&self, address: Option<Ipv4Addr>) {
         within(&self.outside, || dns::serve(address));
     }
 
