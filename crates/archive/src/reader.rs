@@ -21,6 +21,8 @@ use crate::{
 
 /// Long names, PAX records and sparse maps larger than this are refused (Go's limit too).
 const MAX_SPECIAL: u64 = 1 << 20;
+/// Bytes after the end marker: the tools pad to 10 KiB, tapes to more. Without a limit a few KiB of gzip last for hours.
+const MAX_TRAILING: u64 = 64 << 20;
 /// More extents than this are refused: 1 MiB of a textual map cannot hold more.
 const MAX_EXTENTS: usize = 1 << 18;
 
@@ -167,8 +169,19 @@ impl<R: BufRead, O: Observer> Reader<R, O> {
             Some(second) if !second.is_zero() => Err(Error::Corrupt("a zero block in the middle".into())),
             _ => {
                 self.done = true;
-                while copy_raw_some(&mut self.input, &mut self.observer, u64::MAX)? > 0 {}
-                Ok(None)
+                self.trailing().map(|()| None)
+            }
+        }
+    }
+
+    /// What comes after the end marker: padding up to the record size of whoever wrote it.
+    fn trailing(&mut self) -> Result<()> {
+        let mut left = MAX_TRAILING;
+        loop {
+            match copy_raw_some(&mut self.input, &mut self.observer, left)? {
+                0 if left == 0 => return Err(Error::Corrupt("endless bytes after the end of the archive".into())),
+                0 => return Ok(()),
+                n => left -= n,
             }
         }
     }

@@ -200,6 +200,17 @@ fn r_arch_08_size_bombs() {
 }
 
 #[test]
+fn r_arch_08_an_endless_end() {
+    use std::io::{BufReader, Read};
+    let place = Place::new();
+    let root = File::open(place.root()).unwrap();
+    let options = Unpack { whiteouts: Whiteouts::Overlay, limit: u64::MAX, aside: None };
+    let endless = BufReader::with_capacity(1 << 20, std::io::repeat(0).take(1 << 40));
+    let error = unpack(root.as_fd(), endless, &options, ()).unwrap_err();
+    assert!(error.to_string().contains("endless bytes after the end"), "{error}");
+}
+
+#[test]
 fn r_arch_08_truncated_at_any_byte() {
     let mut long = file(&"long/".repeat(40));
     long.path = long.path.join("name");

@@ -28,7 +28,7 @@ use crate::{
 /// A document larger than this is none: Docker's registries refuse manifests above 4 MiB.
 const MAX_DOCUMENT: u64 = 8 << 20;
 /// All documents of one archive together.
-const MAX_DOCUMENTS: u64 = 256 << 20;
+const MAX_DOCUMENTS: u64 = 64 << 20;
 /// Reports of one layer are at least this far apart.
 const REPORT_EVERY: u64 = 512 << 10;
 

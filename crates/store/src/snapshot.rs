@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::{DirBuilderExt, PermissionsExt, symlink},
     },
     path::{Path, PathBuf},
@@ -20,6 +20,10 @@ use crate::{
     store::{Change, Store},
 };
 
+/// What the kernel may have switched on by default and layers must not have: a moved folder or a file without its data in the
+/// upper layer would be lost in the image that is made of it.
+const OVERLAY_OPTIONS: [(&str, &str); 3] = [("index", "off"), ("redirect_dir", "off"), ("metacopy", "off")];
+
 impl Store {
     /// Makes the folders of a new container on `image` (`None`: an empty file system). No mount, no process.
     pub fn snapshot_create(&self, id: &ContainerId, image: Option<&ImageId>) -> Result<()> {
@@ -31,9 +35,8 @@ impl Store {
             }
         };
         let row = Arc::new(SnapshotRow { image: image.copied(), layers });
-        // from here on the layers are in use; they are still there if the image is
-        self.snapshot_rows().insert(id.clone(), row.clone());
-        let still_there = row.layers.iter().all(|d| self.catalog().layers.contains_key(d));
+        // no removal is half done while this is decided: either the layers are gone, or they are in use from here on
+        let still_there = self.use_layers(id, &row);
         let made = match still_there {
             true => self.make_snapshot_folders(id),
             false => Err(Error::NoSuchImage(image.map(ToString::to_string).unwrap_or_default())),
@@ -108,7 +111,7 @@ impl Store {
             lower: self.lower(&row.layers),
             upper: folder.join(DIFF),
             work: folder.join(WORK),
-            options: Vec::new(),
+            options: OVERLAY_OPTIONS.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         })
     }
 
@@ -269,13 +272,27 @@ fn make_dir(path: &Path, mode: u32) -> Result<()> {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).map_err(Error::io("chmod", path))
 }
 
+/// Longest string that `fsconfig` takes, without its NUL.
+const LONGEST_VALUE: usize = 255;
+
 /// Mounts an overlay that is attached nowhere. Layers are added one by one, so that their number and the length of their
-/// paths is bounded by the kernel only. A single read-only layer is given a second, empty-handed twin by the caller.
+/// paths is bounded by the kernel only.
 pub(crate) fn mount_overlay(lower: &[PathBuf], upper: Option<(&Path, &Path)>) -> Result<OwnedFd> {
     let what = Path::new("overlay");
     let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(Error::io("fsopen", what))?;
-    let set = |key: &str, path: &Path| {
-        rustix::mount::fsconfig_set_string(context.as_fd(), key, path).map_err(Error::io("fsconfig", path))
+    // a value is at most 255 bytes long: a longer path goes by a descriptor, which must live until the mount is made
+    let mut open: Vec<OwnedFd> = Vec::new();
+    let mut set = |key: &str, path: &Path| {
+        let set = |value: &Path| {
+            rustix::mount::fsconfig_set_string(context.as_fd(), key, value).map_err(Error::io("fsconfig", path))
+        };
+        if path.as_os_str().len() <= LONGEST_VALUE {
+            return set(path);
+        }
+        let fd: OwnedFd = File::open(path).map_err(Error::io("open", path))?.into();
+        let value = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        open.push(fd);
+        set(&value)
     };
     for path in lower {
         set("lowerdir+", path)?;
@@ -283,6 +300,9 @@ pub(crate) fn mount_overlay(lower: &[PathBuf], upper: Option<(&Path, &Path)>) ->
     if let Some((upper, work)) = upper {
         set("upperdir", upper)?;
         set("workdir", work)?;
+        for (key, value) in OVERLAY_OPTIONS {
+            rustix::mount::fsconfig_set_string(context.as_fd(), key, value).map_err(Error::io("fsconfig", what))?;
+        }
     }
     rustix::mount::fsconfig_create(context.as_fd()).map_err(Error::io("mount", what))?;
     rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())

@@ -128,6 +128,15 @@ impl Store {
         Some(Pin { store: self.clone(), diff: *diff })
     }
 
+    /// Notes that a container uses these layers; `false` when one of them is gone: then the caller takes the note back.
+    pub(crate) fn use_layers(&self, id: &ContainerId, row: &Arc<SnapshotRow>) -> bool {
+        let _changes = self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let catalog = self.catalog();
+        let all = row.layers.iter().all(|d| catalog.layers.contains_key(d));
+        self.snapshot_rows().insert(id.clone(), row.clone());
+        all
+    }
+
     pub(crate) fn snapshot_rows(&self) -> MutexGuard<'_, HashMap<ContainerId, Arc<SnapshotRow>>> {
         self.inner.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -234,3 +234,16 @@ fn r_img_09_drivers_that_cannot_work_say_why() {
         Err(error) => assert!(error.to_string().contains("is not on btrfs"), "{error}"),
     }
 }
+
+#[test]
+fn r_img_10_a_data_root_with_a_long_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("long-".repeat(40)).join("names-".repeat(30));
+    std::fs::create_dir_all(&root).unwrap();
+    let store = archives::open_store(&root);
+    let image = image(&[layer(&[("a", "1")])]);
+    store.load(&mut archive(&[(&image, &["app:1"])]).as_slice(), None, &Job::default()).unwrap();
+    store.snapshot_create(&id(1), Some(&image.id())).unwrap();
+    std::fs::write(path(&store.snapshot_open(&id(1)).unwrap()).join("b"), "2").unwrap();
+    assert_eq!(store.snapshot_changes(&id(1)).unwrap().len(), 1);
+}
