@@ -43,8 +43,9 @@ fn act(name: &str) -> Result<()> {
         }
         match point.action {
             Action::Kill => {
-                // nothing after this line runs: SIGKILL to oneself is delivered before kill(2) returns
                 let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                // only the first process of a PID namespace gets here: its own signals cannot kill it
+                crate::clone::exit(137);
             }
             Action::Error => return Err(crate::Errno::IO),
             #[allow(clippy::disallowed_methods, reason = "waiting is what this action is")]
