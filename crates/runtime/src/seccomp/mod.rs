@@ -56,6 +56,9 @@ pub fn compile_uncached(document: &LinuxSeccomp) -> Result<SeccompPlan, Error> {
     let mut flags = flags(&document.flags)?;
     if listener.is_some() {
         flags |= flag::NEW_LISTENER;
+    } else {
+        // about waiting for an agent; the kernel refuses it without one
+        flags &= !flag::WAIT_KILLABLE_RECV;
     }
     let architectures = architectures(document)?;
     let blocks = table::blocks(document, &architectures)?;
