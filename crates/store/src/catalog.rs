@@ -58,6 +58,8 @@ pub struct Catalog {
     pub(crate) images: BTreeMap<ImageId, Arc<Image>>,
     pub(crate) names: BTreeMap<Reference, ImageId>,
     pub(crate) layers: HashMap<DiffId, LayerInfo>,
+    /// Distribution digest of compressed blobs to the layer that came from them.
+    pub(crate) blobs: HashMap<Digest, DiffId>,
 }
 
 /// What is known of one unpacked layer.

@@ -1,7 +1,7 @@
 //! Blobs, layers, snapshots, images and tags, with one garbage collector.
 //!
 //! ```text
-//!   load, import ──► intake ──► staging ──sync, rename──► layers ◄── lower folders ── snapshots (one per container)
+//!   load, import, ingest ──► intake ──► staging ──sync, rename──► layers ◄── lower folders ── snapshots (one per container)
 //!                                              │            ▲
 //!                                            rows ──► catalog (immutable picture for every reader)
 //! ```
@@ -13,6 +13,7 @@ mod driver;
 mod embedded;
 mod error;
 mod images;
+mod ingest;
 mod intake;
 mod job;
 mod layout;
@@ -27,6 +28,7 @@ mod store;
 pub use catalog::{Catalog, Image, LayerInfo};
 pub use driver::{Driver, Rootfs};
 pub use error::{Error, Result};
+pub use ingest::{Incoming, Ingest};
 pub use job::{Job, Progress};
 pub use model::{Change, ChangeKind, Commit, HistoryRow, Import, Loaded, Pruned, Removed, SnapshotSize, Usage, Use};
 pub use rows::MIGRATIONS;

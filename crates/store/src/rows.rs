@@ -7,11 +7,14 @@ use wharf_state::{Migrations, Table};
 /// The store's tables; give them to `Db::open`.
 pub const MIGRATIONS: Migrations = Migrations {
     owner: "store",
-    steps: &["CREATE TABLE images (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
+    steps: &[
+        "CREATE TABLE images (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE image_configs (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE image_names (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE layers (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
-        CREATE TABLE snapshots (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;"],
+        CREATE TABLE snapshots (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;",
+        "CREATE TABLE layer_blobs (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;",
+    ],
 };
 
 /// By image identifier.
@@ -24,6 +27,14 @@ pub(crate) const NAMES: Table = Table("image_names");
 pub(crate) const LAYERS: Table = Table("layers");
 /// By container identifier.
 pub(crate) const SNAPSHOTS: Table = Table("snapshots");
+
+/// By distribution digest of a compressed blob: the layer that came from it.
+pub(crate) const BLOBS: Table = Table("layer_blobs");
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BlobRow {
+    pub(crate) diff: DiffId,
+}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageRow {

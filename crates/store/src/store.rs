@@ -21,7 +21,7 @@ use crate::{
     Catalog, Driver, Error, Image, LayerInfo, Result,
     catalog::{image_from_rows, rebuild_names},
     layout::{INIT, Layout, STAGING, Stage, remove_tree},
-    rows::{self, ImageRow, LayerRow, MovedRow, NameRow, SnapshotRow},
+    rows::{self, BlobRow, ImageRow, LayerRow, MovedRow, NameRow, SnapshotRow},
 };
 
 /// All images and all container file systems under one data root. Clones are the same store. Every operation is
@@ -293,6 +293,12 @@ impl Change<'_> {
         self.rows.push((rows::CONFIGS, id.to_string(), None));
     }
 
+    /// Remembers which layer a compressed blob holds.
+    pub(crate) fn note_blob(&mut self, blob: Digest, diff: DiffId) {
+        self.catalog.blobs.insert(blob, diff);
+        self.put(rows::BLOBS, blob.to_string(), &BlobRow { diff });
+    }
+
     fn put<T: serde::Serialize>(&mut self, table: wharf_state::Table, key: String, row: &T) {
         self.rows.push((table, key, Some(rows::encode(row))));
     }
@@ -304,6 +310,11 @@ impl Change<'_> {
             self.catalog.layers.remove(diff);
             self.rows.push((rows::LAYERS, diff.to_string(), None));
         }
+        let blobs = std::mem::take(&mut self.catalog.blobs);
+        let (stay, gone): (HashMap<_, _>, HashMap<_, _>) =
+            blobs.into_iter().partition(|(_, diff)| self.catalog.layers.contains_key(diff));
+        self.catalog.blobs = stay;
+        self.rows.extend(gone.keys().map(|blob| (rows::BLOBS, blob.to_string(), None)));
         let rows = std::mem::take(&mut self.rows);
         wharf_sys::failpoint::hit("store.commit").map_err(Error::io("commit", self.store.layout().base()))?;
         self.store.inner.db.write(move |tx| -> Result<(), wharf_state::Error> {
@@ -342,6 +353,10 @@ fn read_rows(db: &Db) -> Result<(Catalog, HashMap<ContainerId, Arc<SnapshotRow>>
             let row: LayerRow = decode(key, doc)?;
             let info = LayerInfo { size: row.size, tar_size: row.tar_size };
             catalog.layers.insert(parse(key)?, info);
+            Ok(())
+        })?;
+        tx.scan(rows::BLOBS, |key, doc| -> Result<()> {
+            catalog.blobs.insert(parse(key)?, decode::<BlobRow>(key, doc)?.diff);
             Ok(())
         })?;
         let mut configs: HashMap<String, Arc<[u8]>> = HashMap::new();

@@ -1,0 +1,133 @@
+//! Bringing in images piece by piece, as a pull or a build does: layers from several threads at once, then everything visible in
+//! one step. What is not published is dropped.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use wharf_spec::{
+    digest::Digest,
+    id::{DiffId, ImageId},
+    reference::Reference,
+};
+
+use crate::{
+    Error, Job, Progress, Result, intake,
+    store::{NewImage, Pin, Staged, Store},
+};
+
+/// A set of layers on its way in. Layers that are kept or brought in stay at least as long as this lives.
+#[derive(Debug)]
+pub struct Ingest {
+    store: Store,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    staged: BTreeMap<DiffId, Staged>,
+    pins: Vec<Pin>,
+    /// Distribution digest of what was brought in, where it differs from the layer's own.
+    blobs: BTreeMap<Digest, DiffId>,
+}
+
+/// An image to be published.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The configuration, byte for byte.
+    pub config: Arc<[u8]>,
+    /// Tags and digests that shall mean it.
+    pub names: Vec<Reference>,
+    /// The image that it was made from, when that is here.
+    pub parent: Option<ImageId>,
+}
+
+impl Store {
+    /// Begins to bring in images.
+    pub fn ingest(&self) -> Ingest {
+        Ingest { store: self.clone(), held: Mutex::default() }
+    }
+}
+
+impl Ingest {
+    /// Whether the layer is here, or was brought in by this.
+    pub fn has_layer(&self, diff: &DiffId) -> bool {
+        let pin = self.store.pin(diff);
+        let mut held = self.held();
+        let here = pin.is_some();
+        held.pins.extend(pin);
+        here || held.staged.contains_key(diff)
+    }
+
+    /// The layer that came from the blob with this distribution digest before, if it is still here: nothing need be fetched.
+    pub fn layer_of_blob(&self, blob: &Digest) -> Option<DiffId> {
+        let known = self.held().blobs.get(blob).copied();
+        let diff = known.or_else(|| self.store.catalog().blobs.get(blob).copied()).unwrap_or(*blob);
+        self.has_layer(&diff).then_some(diff)
+    }
+
+    /// Takes in one layer (plain or compressed), verified against `expected`, the digest of the bytes as they come. Call it from
+    /// several threads for several layers.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`] when the bytes are others than promised: then nothing of them stays.
+    pub fn layer(&self, reader: &mut dyn Read, expected: &Digest, total: u64, job: &Job) -> Result<DiffId> {
+        let Digest::Sha256(_) = expected else {
+            return Err(Error::Unsupported(format!("layers with {} digests", expected.algorithm())));
+        };
+        let id = expected.short();
+        let progress = |current| job.report(|| Progress::Layer { id: id.clone(), current, total });
+        let blob = intake::take(self.store.layout(), reader, job, progress)?;
+        if blob.digest != *expected {
+            // told first: bytes that are not what was promised are usually no tar either
+            let (expected, found) = (Box::new(*expected), Box::new(blob.digest));
+            return Err(Error::DigestMismatch { what: format!("layer {id}"), expected, found });
+        }
+        let layer = blob.layer?;
+        let diff = layer.diff;
+        let mut held = self.held();
+        held.staged.entry(diff).or_insert(layer);
+        if diff != *expected {
+            held.blobs.insert(*expected, diff);
+        }
+        Ok(diff)
+    }
+
+    /// Makes the layers durable, then the images visible, all in one step.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when an image has a layer that was not brought in.
+    pub fn publish(self, images: &[Incoming]) -> Result<Vec<ImageId>> {
+        let Held { staged, pins, blobs } = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let some_new = !staged.is_empty();
+        if some_new {
+            self.store.layout().sync_data()?;
+        }
+        wharf_sys::failpoint::hit("store.ingest.synced").map_err(Error::io("publish", self.store.layout().base()))?;
+        let mut change = self.store.change();
+        for (_, layer) in staged {
+            change.add_layer(layer)?;
+        }
+        if some_new {
+            self.store.layout().sync_names()?;
+        }
+        for (blob, diff) in blobs {
+            change.note_blob(blob, diff);
+        }
+        let mut ids = Vec::with_capacity(images.len());
+        for image in images {
+            let parent = image.parent.filter(|p| change.catalog.get(p).is_some());
+            let names = image.names.clone();
+            ids.push(change.add_image(&NewImage { config: image.config.clone(), parent, names })?);
+        }
+        change.commit()?;
+        drop(pins);
+        Ok(ids)
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,81 @@
+//! Images that come piece by piece, as a pull brings them.
+
+mod archives;
+
+use archives::{Open, gzip, image, layer};
+use wharf_spec::{digest::Digest, reference::Reference};
+use wharf_store::{Error, Incoming, Ingest, Job};
+
+fn take(ingest: &Ingest, bytes: &[u8], expected: &Digest) -> Result<Digest, Error> {
+    let mut reader = bytes;
+    ingest.layer(&mut reader, expected, bytes.len() as u64, &Job::default())
+}
+
+#[test]
+fn r_img_02_layers_from_several_threads_become_visible_at_once() {
+    let mut open = Open::new();
+    let a = image(&[layer(&[("a", "1")]), layer(&[("b", "2")]), layer(&[("c", "3")])]);
+    let blobs: Vec<Vec<u8>> = a.layers.iter().map(|l| gzip(l)).collect();
+    let ingest = open.store.ingest();
+    std::thread::scope(|scope| {
+        for blob in &blobs {
+            scope.spawn(|| take(&ingest, blob, &Digest::of(blob)).unwrap());
+        }
+    });
+    assert_eq!(open.store.catalog().images().len(), 0);
+    assert!(ingest.has_layer(&a.diffs()[0]));
+    let names: Vec<Reference> =
+        vec!["r.example/app:1".parse().unwrap(), format!("r.example/app@{}", Digest::of(b"m")).parse().unwrap()];
+    let config = a.config.as_slice().into();
+    assert_eq!(ingest.publish(&[Incoming { config, names, parent: None }]).unwrap(), [a.id()]);
+    let found = open.store.resolve("r.example/app:1").unwrap();
+    assert_eq!((found.tags.len(), found.digests.len()), (1, 1));
+
+    // the same blobs need not be fetched again, not even after a restart
+    open.reopen();
+    let again = open.store.ingest();
+    for (blob, diff) in blobs.iter().zip(a.diffs()) {
+        assert_eq!(again.layer_of_blob(&Digest::of(blob)), Some(diff));
+    }
+    drop(again);
+    open.store.remove("r.example/app:1", false, true, &|_| Vec::new()).unwrap();
+    assert_eq!(open.layers_on_disk(), 0);
+    assert_eq!(open.store.ingest().layer_of_blob(&Digest::of(&blobs[0])), None);
+}
+
+#[test]
+fn r_img_08_lying_and_damaged_blobs_leave_nothing() {
+    let open = Open::new();
+    let plain = layer(&[("a", "1")]);
+    let blob = gzip(&plain);
+    let ingest = open.store.ingest();
+    let lie = take(&ingest, &blob, &Digest::of(b"something else")).unwrap_err();
+    assert!(matches!(lie, Error::DigestMismatch { .. }), "{lie}");
+    for length in [0, 1, 9, blob.len() / 2, blob.len() - 1] {
+        let cut = &blob[..length];
+        assert!(matches!(take(&ingest, cut, &Digest::of(&blob)), Err(Error::DigestMismatch { .. })), "{length}");
+        // even with the right digest for the wrong bytes
+        if length > 0 {
+            assert!(take(&ingest, cut, &Digest::of(cut)).is_err(), "{length}");
+        }
+    }
+    let evil = archives::tar(&[("../../x", b"x")]);
+    assert!(take(&ingest, &evil, &Digest::of(&evil)).is_err());
+    assert_eq!((open.staged(), open.layers_on_disk()), (0, 0));
+    // an image whose layers did not come
+    let a = image(&[plain]);
+    let config = a.config.as_slice().into();
+    assert!(ingest.publish(&[Incoming { config, names: Vec::new(), parent: None }]).is_err());
+    assert_eq!(open.store.catalog().images().len(), 0);
+}
+
+#[test]
+fn r_img_02_what_is_not_published_is_dropped() {
+    let open = Open::new();
+    let plain = layer(&[("a", "1")]);
+    let ingest = open.store.ingest();
+    take(&ingest, &plain, &Digest::of(&plain)).unwrap();
+    assert_eq!(open.staged(), 1);
+    drop(ingest);
+    assert_eq!((open.staged(), open.layers_on_disk()), (0, 0));
+}
