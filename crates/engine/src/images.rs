@@ -225,7 +225,7 @@ impl Engine {
         let inner = &self.inner;
         let catalog = inner.store.catalog();
         let created = |key: &str| -> Result<Option<i64>> {
-            filters.get(key).iter().map(|name| Ok(inner.store.resolve(name)?.created)).last().transpose()
+            filters.get(key).iter().map(|name| Ok(inner.store.resolve(name)?.created)).next_back().transpose()
         };
         let (before, since) = (created("before")?, created("since")?);
         let until = list::until(&filters)?.map(Timestamp::as_second);

@@ -79,7 +79,12 @@ impl Wanted {
         let exit_codes = exit_codes.collect::<Result<_, _>>();
         let exit_codes = exit_codes.map_err(|e| Error::InvalidParameter(format!("invalid filter 'exited': {e}")))?;
         let created = |key: &str| -> Result<Option<Timestamp>> {
-            filters.get(key).iter().map(|name| Ok(inner.index.resolve(name)?.container().created)).last().transpose()
+            filters
+                .get(key)
+                .iter()
+                .map(|name| Ok(inner.index.resolve(name)?.container().created))
+                .next_back()
+                .transpose()
         };
         let names = filters.get("ancestor");
         let ancestors =

@@ -146,7 +146,14 @@ impl Inner {
         }
     }
 
-    fn network_event(&self, action: &str, id: &NetworkId, name: &str, driver: &str, container: Option<&ContainerId>) {
+    pub(crate) fn network_event(
+        &self,
+        action: &str,
+        id: &NetworkId,
+        name: &str,
+        driver: &str,
+        container: Option<&ContainerId>,
+    ) {
         let mut attributes: BTreeMap<String, String> =
             [("name".to_owned(), name.to_owned()), ("type".to_owned(), driver.to_owned())].into();
         attributes.extend(container.map(|c| ("container".to_owned(), c.to_string())));

@@ -183,6 +183,17 @@ impl Actor {
         }
     }
 
+    /// Tells of its networks, as the picture shows them.
+    fn network_events(&self, action: &str) {
+        let container = self.publish.borrow().container.clone();
+        for (name, endpoint) in &container.network.networks {
+            if let Some(id) = &endpoint.network {
+                let driver = self.inner.networks.find(id.as_str()).map_or("", |n| n.driver.as_str());
+                self.inner.network_event(action, id, name, driver, Some(&self.id));
+            }
+        }
+    }
+
     /// Publishes how it looks now.
     pub(super) fn show(&mut self) {
         let running = self.live.is_some();
@@ -216,16 +227,23 @@ impl Actor {
     async fn start(&mut self) -> Result<()> {
         self.restart_at = None;
         let attach = self.sockets().await;
-        let started = start::start(&self.inner, &self.id, &self.declared, attach).await;
+        // what is about to be goes to the disk while it is being done
+        let mut intent = self.lived.clone();
+        intent.state.started(0, jiff::Timestamp::now());
+        let (started, written) = tokio::join!(
+            start::start(&self.inner, &self.id, &self.declared, attach),
+            record::save_lived(&self.inner.db, &self.id, &intent),
+        );
         match started {
             Ok(started) => {
                 self.lived.state.started(started.live.pid, started.at);
                 self.live = Some(started.live);
                 self.events = Some(started.events);
-                let saved = record::save_lived(&self.inner.db, &self.id, &self.lived).await;
+                record::queue_lived(&self.inner.db, &self.id, &self.lived);
                 self.show();
-                saved?;
+                written?;
                 failpoint::hit("engine.start.after_rows").map_err(|e| Error::system("fail point", e))?;
+                self.network_events("connect");
                 self.inner.container_event(&self.id, "start", &[]);
                 Ok(())
             }
@@ -435,6 +453,7 @@ impl Actor {
             self.inner.execs.ended(&exec, 137);
         }
         drop(live);
+        self.network_events("disconnect");
         self.show();
         let _ = failpoint::hit("engine.exit.after_state");
         start::teardown(&self.inner, &self.id, Some(cgroup)).run().await;
@@ -457,7 +476,8 @@ impl Actor {
             }
             return;
         }
-        self.save().await;
+        // not waited for: its keeper's record is on the disk already
+        record::queue_lived(&self.inner.db, &self.id, &self.lived);
         let _ = failpoint::hit("engine.exit.after_rows");
         // addresses are free now
         self.show();

@@ -50,6 +50,7 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
     }
 
     let id = inner.fresh_container_id();
+    config.labels.get_or_insert_default();
     if config.hostname.is_empty() {
         let of_host = host_config.network_mode == "host" || host_config.uts_mode == "host";
         config.hostname = if of_host { crate::system::host_name() } else { id.short().to_owned() };
@@ -139,7 +140,9 @@ fn folders(
     std::fs::set_permissions(&folder, private)
         .map_err(|e| Error::system(format!("chmod `{}`", folder.display()), e))?;
     failpoint::hit("engine.create.after_folder").map_err(injected)?;
-    let graph = inner.store.snapshot_data(id)?.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    let mut graph: BTreeMap<_, _> =
+        inner.store.snapshot_data(id)?.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+    graph.insert("ID".into(), id.to_string());
     Ok((points(inner, &wanted), graph))
 }
 

@@ -223,6 +223,10 @@ pub(crate) fn complete(
         }
     }
     host.log_config.config.get_or_insert_default();
+    let unlabelled = host.privileged || host.ipc_mode == "host" || host.pid_mode == "host";
+    if unlabelled && host.security_opt.as_ref().is_none_or(Vec::is_empty) {
+        host.security_opt = Some(vec!["label=disable".into()]);
+    }
     let options = Options::parse(host.security_opt.as_deref().unwrap_or_default())?;
     if host.privileged || options.system_paths_unconfined {
         (host.masked_paths, host.readonly_paths) = (None, None);

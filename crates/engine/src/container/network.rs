@@ -9,7 +9,7 @@ use wharf_api::container::{Config, EndpointSettings, HostConfig};
 use wharf_net::{Attach, EndpointRequest, PortRequest, Protocol, Sandbox};
 use wharf_spec::id::{ContainerId, SandboxId};
 
-use super::record::Declared;
+use super::record::{Declared, Lived};
 use super::snapshot::{Endpoint, NetworkSettings, PortBinding};
 use crate::{Error, Inner, Result};
 
@@ -175,7 +175,13 @@ fn ports(declared: &Declared, exposed: &[(u16, Protocol)]) -> Result<Vec<PortReq
 }
 
 /// What readers see: the declared networks, with addresses where the container runs.
-pub(crate) fn settings(inner: &Inner, id: &ContainerId, declared: &Declared, running: bool) -> NetworkSettings {
+pub(crate) fn settings(
+    inner: &Inner,
+    id: &ContainerId,
+    declared: &Declared,
+    lived: &Lived,
+    running: bool,
+) -> NetworkSettings {
     let mut settings = NetworkSettings::default();
     let declared_for = |name: &str| {
         let all = declared.networking.endpoints_config.as_ref();
@@ -191,7 +197,9 @@ pub(crate) fn settings(inner: &Inner, id: &ContainerId, declared: &Declared, run
     for name in names.filter(|n| n != "default") {
         let own = declared_for(&name);
         let aliases = own.as_ref().and_then(|e| e.aliases.clone()).unwrap_or_default();
-        let network = inner.networks.find(&name).ok().map(|n| n.id.clone());
+        // nothing is said about a network that the container has never been on
+        let known = lived.state.started_at.is_some();
+        let network = inner.networks.find(&name).ok().map(|n| n.id.clone()).filter(|_| known);
         // shown under the network's name also where it was declared by its identifier
         let shown = inner.networks.find(&name).map_or(name, |n| n.name.clone());
         settings

@@ -46,7 +46,7 @@ pub(crate) fn container(
                 Default::default()
             },
         },
-        network: Arc::new(network::settings(inner, id, declared, running)),
+        network: Arc::new(network::settings(inner, id, declared, lived, running)),
         execs: Vec::new(),
         apparmor_profile: String::new(),
         health: None,

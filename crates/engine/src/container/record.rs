@@ -101,6 +101,21 @@ pub(crate) async fn save_lived(db: &Db, id: &ContainerId, lived: &Lived) -> Resu
     commit(db, move |tx| Ok(tx.put(STATES, key.as_str(), &lived)?)).await
 }
 
+/// Queues what was lived through: it is on the disk before anything that is written after it.
+pub(crate) fn queue_lived(db: &Db, id: &ContainerId, lived: &Lived) {
+    let key = id.clone();
+    let Ok(doc) = encode(lived) else { return };
+    let short = id.short().to_owned();
+    db.submit(
+        move |tx| tx.put(STATES, key.as_str(), &doc),
+        move |result: Result<(), wharf_state::Error>| {
+            if let Err(error) = result {
+                tracing::error!(container = short, %error, "write state");
+            }
+        },
+    );
+}
+
 /// Removes both rows.
 pub(crate) async fn delete(db: &Db, id: &ContainerId) -> Result<()> {
     let key = id.clone();

@@ -216,3 +216,69 @@ impl State {
         self.finished_at = Some(exit.at);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Status; 7] = [
+        Status::Created,
+        Status::Running,
+        Status::Paused,
+        Status::Restarting,
+        Status::Exited,
+        Status::Removing,
+        Status::Dead,
+    ];
+
+    /// One letter per state: `+` may, `=` is so already (304), `-` refused.
+    fn table(check: impl Fn(&State) -> Result<bool>) -> String {
+        let letter = |status| match check(&State { status, ..State::default() }) {
+            Ok(true) => '+',
+            Ok(false) => '=',
+            Err(_) => '-',
+        };
+        ALL.into_iter().map(letter).collect()
+    }
+
+    #[test]
+    fn r_ctr_03_what_may_be_done_in_which_state() {
+        // created, running, paused, restarting, exited, removing, dead
+        assert_eq!(table(State::may_start), "+=-++--");
+        assert_eq!(table(State::may_stop), "=+++===");
+        assert_eq!(table(|s| s.may_pause("x").map(|()| true)), "-+-----");
+        assert_eq!(table(|s| s.may_unpause("x").map(|()| true)), "--+----");
+        assert_eq!(table(|s| s.may_kill("x").map(|()| true)), "-+++---");
+        assert_eq!(table(|s| s.may_exec("x").map(|()| true)), "-+-----");
+        assert_eq!(table(|s| s.may_remove("x").map(|()| true)), "+---+-+");
+    }
+
+    #[test]
+    fn r_ctr_03_sentences() {
+        let paused = State { status: Status::Paused, ..State::default() };
+        let check = |result: Result<()>, expect: &str| assert_eq!(result.expect_err("refused").to_string(), expect);
+        check(paused.may_start().map(drop), "cannot start a paused container, try unpause instead");
+        check(paused.may_pause("x"), "Container x is already paused");
+        check(paused.may_exec("x"), "container x is paused, unpause the container before exec");
+        check(paused.may_remove("x"), "cannot remove container \"x\": container is paused and must be unpaused first");
+        check(State::default().may_unpause("x"), "Container x is not paused");
+        check(State::default().may_kill("x"), "container x is not running");
+    }
+
+    #[test]
+    fn a_life() {
+        let at = |s| Timestamp::from_second(s).expect("a moment");
+        let mut state = State::default();
+        state.start_failed(127, "why".into());
+        assert_eq!((state.status, state.exit_code, state.error.as_str()), (Status::Created, 127, "why"));
+        state.started(7, at(1));
+        assert_eq!((state.status, state.pid, state.exit_code, state.error.as_str()), (Status::Running, 7, 0, ""));
+        state.exited(Exit { code: 137, oom_killed: true, at: at(2) }, true);
+        assert_eq!((state.status, state.pid, state.oom_killed), (Status::Restarting, 0, true));
+        state.started(8, at(3));
+        assert!(!state.oom_killed);
+        assert_eq!((state.started_at, state.finished_at), (Some(at(3)), Some(at(2))));
+        state.exited(Exit { code: 0, oom_killed: false, at: at(4) }, false);
+        assert_eq!((state.status, state.finished_at), (Status::Exited, Some(at(4))));
+    }
+}
