@@ -5,6 +5,7 @@
 
 pub mod bpf;
 pub mod clone;
+pub mod early;
 pub mod exec;
 pub mod failpoint;
 pub mod fd;

@@ -4,6 +4,9 @@
 //! So a command that makes a process executes itself once more through a detached read-only mount of its own file. Nobody
 //! can write through that: the mount belongs to no namespace and cannot be remounted. Where the kernel or the lack of
 //! rights forbids it, a sealed copy in memory does the same at a higher price.
+//!
+//! On x86-64 the first instance does that before its C library starts ([`wharf_sys::early`]); what follows here then finds
+//! the program protected.
 
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -20,6 +23,7 @@ const OWN: &str = "/proc/self/exe";
 
 /// Returns when the running program's file cannot be written through `/proc/self/exe`; executes it anew if need be.
 pub(crate) fn protect() -> Result<(), Error> {
+    wharf_sys::early::keep();
     let fail = |errno: rustix::io::Errno| Error::file("protect", OWN, errno);
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let own = rustix::fs::open(OWN, flags, Mode::empty()).map_err(fail)?;
