@@ -122,6 +122,6 @@ mod x86_64 {
             at += 1;
         }
         // SAFETY: all bytes before were equal to the name's, none of which is NUL.
-        unsafe { word.add(at).read_volatile() == 0 }
+        unsafe { word.wrapping_add(at).read_volatile() == 0 }
     }
 }
