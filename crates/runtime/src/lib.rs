@@ -18,6 +18,7 @@ mod hooks;
 mod launch;
 mod limits;
 mod plan;
+mod root;
 pub mod seccomp;
 
 pub use error::{Error, LaunchError, LaunchErrorKind, Step};

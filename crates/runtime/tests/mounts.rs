@@ -372,3 +372,37 @@ fn overlays_with_long_paths_and_many_layers() {
     assert_eq!(ok(world.run_plan(&plan)), "130\n");
     assert!(upper.join("new").exists());
 }
+
+#[test]
+fn r_iso_10_an_ordinary_user_launches_in_a_user_namespace() {
+    let world = World::new();
+    for path in [world.path().to_owned(), world.rootfs()] {
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
+    }
+    std::os::unix::fs::chown(world.rootfs(), Some(1000), Some(1000)).expect("chown");
+    for name in ["dev", "proc", "sys", "tmp"] {
+        std::os::unix::fs::chown(world.rootfs().join(name), Some(1000), Some(1000)).expect("chown");
+    }
+    let mut document = world.document(
+        "id -u; cat /proc/self/uid_map; [ -c /dev/null ] && echo null; echo x > /mine; cat /data/uptime | wc -l",
+    );
+    let map = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
+    document["linux"]["uidMappings"] = map.clone();
+    document["linux"]["gidMappings"] = map;
+    document["linux"]["namespaces"].as_array_mut().expect("list").push(json!({"type": "user"}));
+    // group 5 is not mapped
+    document["mounts"][2]["options"] = json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]);
+    let mounts = document["mounts"].as_array_mut().expect("list");
+    mounts.push(
+        json!({"destination": "/data/uptime", "type": "bind", "source": "/etc/hostname", "options": ["bind", "ro"]}),
+    );
+    let spec = serde_json::from_value(document).expect("document");
+    let options = wharf_runtime::PlanOptions { rootless: true, ..world.options() };
+    let plan = wharf_runtime::plan(&spec, &options).expect("plan");
+    let outcome = world.run_as(1000, &plan);
+    let text = ok(outcome);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert_eq!(words[..5], ["0", "0", "1000", "1", "null"], "{text}");
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(std::fs::metadata(world.rootfs().join("mine")).expect("file").uid(), 1000);
+}

@@ -101,6 +101,10 @@ fn start_hooks(plan: &Plan, pid: i32) -> Done<()> {
 /// Everything up to pivot_root. Returns the terminal's slave.
 fn container(plan: &Plan, opened: &Opened, prepared: &Prepared<'_>) -> Done<Option<OwnedFd>> {
     let channel = prepared.channel;
+    // an unprivileged parent could not write the id maps of a process that nobody may look into
+    if plan.id_maps.as_ref().is_none_or(|maps| !maps.deny_setgroups) {
+        wharf_sys::prctl::set_dumpable(false).at(Step::Session, 0)?;
+    }
     begin(&opened.tasks)?;
     if let Some(score) = plan.process.oom_score_adj.filter(|_| !prepared.outer_limits) {
         oom_score(score)?;
@@ -122,11 +126,18 @@ fn container(plan: &Plan, opened: &Opened, prepared: &Prepared<'_>) -> Done<Opti
         wharf_sys::net::loopback_up().at(Step::Loopback, 0)?;
     }
     names(plan)?;
-    let Some(root) = &opened.root else {
+    let Some(document) = &plan.root else {
         return Ok(None);
     };
     first_propagation(plan)?;
-    let root = root.as_fd();
+    let own;
+    let root = match &opened.root {
+        Some(root) => root.as_fd(),
+        None => {
+            own = crate::root::open(document).at(crate::root::step(document), 0)?;
+            own.as_fd()
+        }
+    };
     attach_root(root)?;
     let previous = rustix::process::umask(Mode::empty());
     mounts::all(plan, root, &opened.sources)?;
@@ -153,10 +164,8 @@ fn container(plan: &Plan, opened: &Opened, prepared: &Prepared<'_>) -> Done<Opti
     Ok(console)
 }
 
-/// First things of a new process: it may not be looked into, has no signal state of ours, leads its session and sits in its
-/// cgroups.
+/// First things of a new process: it has no signal state of ours, leads its session and sits in its cgroups.
 fn begin(tasks: &[OwnedFd]) -> Done<()> {
-    wharf_sys::prctl::set_dumpable(false).at(Step::Session, 0)?;
     wharf_sys::signal::reset().at(Step::Session, 0)?;
     rustix::process::setsid().map(drop).at(Step::Session, 0)?;
     for (i, file) in tasks.iter().enumerate() {
@@ -311,6 +320,8 @@ fn join_container(
     tasks: &[OwnedFd],
     prepared: &Prepared<'_>,
 ) -> Done<Option<OwnedFd>> {
+    // processes of the container may not look into this one while it still has what they must not have
+    wharf_sys::prctl::set_dumpable(false).at(Step::Session, 0)?;
     if let Some(cpus) = &plan.affinity_initial {
         affinity(cpus)?;
     }

@@ -2,9 +2,9 @@
 
 use crate::child::{self, Opened};
 use crate::hooks::{quote, state};
-use crate::plan::{IdMaps, MountSource, MountStep, Overlay, Plan, ProcessPlan, Root};
-use crate::{LaunchError, Step};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::plan::{IdMaps, MountSource, MountStep, Plan, ProcessPlan};
+use crate::{LaunchError, Step, root};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 use std::ffi::CStr;
@@ -43,10 +43,17 @@ pub(super) fn open(
     // these two are made from within
     let flags = flags.without(Flags::CGROUP | Flags::TIME);
     let foreign = flags.contains(Flags::USER) || join.iter().any(|(kind, _)| *kind == NamespaceType::User);
-    let root = plan.root.as_ref().map(open_root).transpose()?;
+    // without rights of its own the parent leaves everything to the child, which has some in its new user namespace
+    let rootless = plan.id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
+    let root = match &plan.root {
+        Some(root) if !rootless => {
+            Some(root::open(root).map_err(|errno| about(root::step(root), errno, root::name(root)))?)
+        }
+        _ => None,
+    };
     let mut sources = Vec::new();
     for step in &plan.mounts {
-        let ours = foreign || step.idmap.is_some();
+        let ours = (foreign && !rootless) || step.idmap.is_some();
         sources.push(if ours { open_source(step)? } else { None });
     }
     Ok((Opened { join, root, sources, tasks }, flags))
@@ -58,60 +65,6 @@ pub(super) fn open_namespace(path: &CStr) -> Result<OwnedFd> {
 
 fn about(step: Step, errno: Errno, path: &CStr) -> LaunchError {
     LaunchError::about(step, errno, path.to_string_lossy())
-}
-
-/// The root as a detached mount: nothing of it is in any mount table before the child attaches it in its own.
-fn open_root(root: &Root) -> std::result::Result<OwnedFd, LaunchError> {
-    match root {
-        Root::Dir(path) => child::open_source(path, true).map_err(|errno| about(Step::Root, errno, path)),
-        Root::Overlay(overlay) => mount_overlay(overlay),
-    }
-}
-
-/// An overlay, detached. Index and metacopy are off as with Docker: layers must stay plain folders.
-fn mount_overlay(overlay: &Overlay) -> std::result::Result<OwnedFd, LaunchError> {
-    let object = overlay.upper.as_ref().map_or(overlay.source.as_c_str(), |(upper, _)| upper.as_c_str());
-    overlay_tree(overlay).map_err(|errno| about(Step::Overlay, errno, object))
-}
-
-fn overlay_tree(overlay: &Overlay) -> Result<OwnedFd> {
-    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
-    use rustix::mount::{fsconfig_set_flag, fsconfig_set_string};
-    let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let context = context.as_fd();
-    fsconfig_set_string(context, c"source", &overlay.source)?;
-    for lower in &overlay.lower {
-        set_folder(context, c"lowerdir+", lower)?;
-    }
-    if let Some((upper, work)) = &overlay.upper {
-        set_folder(context, c"upperdir", upper)?;
-        set_folder(context, c"workdir", work)?;
-        for key in [c"index", c"metacopy"] {
-            if !overlay.options.iter().any(|(own, _)| own.as_c_str() == key) {
-                fsconfig_set_string(context, key, c"off")?;
-            }
-        }
-    }
-    for (key, value) in &overlay.options {
-        match value {
-            Some(value) => fsconfig_set_string(context, key.as_c_str(), value.as_c_str())?,
-            None => fsconfig_set_flag(context, key.as_c_str())?,
-        }
-    }
-    fsconfig_create(context)?;
-    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-}
-
-/// A folder of an overlay: by name, so that the mount table shows it, or, when the name is longer than the kernel takes, by
-/// descriptor (Linux 6.13).
-fn set_folder(context: BorrowedFd<'_>, key: &CStr, path: &CStr) -> Result<()> {
-    const LONGEST: usize = 255;
-    if path.count_bytes() <= LONGEST {
-        return rustix::mount::fsconfig_set_string(context, key, path);
-    }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = rustix::fs::open(path, flags, Mode::empty())?;
-    rustix::mount::fsconfig_set_fd(context, key, folder.as_fd())
 }
 
 /// A bind source as a detached mount that the child may use although it has no rights in this user namespace.

@@ -92,6 +92,22 @@ impl World {
         self.run_with(plan, |_| {})
     }
 
+    /// As an ordinary user without any right.
+    pub(crate) fn run_as(&self, user: u32, plan: &Plan) -> Result<Outcome, String> {
+        with_launcher(|| {
+            let mut fds = LaunchFds::default();
+            let reader = output(&mut fds);
+            wharf_sys::ids::setgroups(&[]).expect("root");
+            wharf_sys::ids::set_gid(user).expect("root");
+            wharf_sys::ids::set_uid(user).expect("root");
+            // changing the user made the process opaque; an ordinary user's is not
+            wharf_sys::prctl::set_dumpable(true).expect("no right needed");
+            let init = launch(plan, fds).map_err(|error| describe(&error))?;
+            let output = read_all(reader);
+            Ok(Outcome { status: pidfd::wait(&init.pidfd).expect("our child").status(), output })
+        })
+    }
+
     pub(crate) fn run_with(&self, plan: &Plan, more: impl FnOnce(&mut LaunchFds)) -> Result<Outcome, String> {
         with_launcher(|| {
             let mut fds = LaunchFds::default();
