@@ -70,7 +70,7 @@ rows! {
         let mut typist = attach(&["c1"]);
         // attached means: an attach request was served; events say so
         eventually("both are attached", || {
-            let events = host.cli(cli, &["events", "--since", "1h", "--until", "0s", "--filter", "container=c1", "--filter", "event=attach", "--format", "{{.Action}}"]).stdout;
+            let events = crate::events(&host, cli, &["container=c1", "event=attach"], "{{.Action}}");
             (events.lines().count() == 2).then_some(())
         });
         // Docker detaches a client whose input ends, so this one stays open to the end

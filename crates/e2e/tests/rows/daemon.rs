@@ -25,13 +25,13 @@ rows! {
 
     fn r_arch_05_events_tell_the_story(host, cli) {
         host.cli(cli, &["run", "--rm", "--name", "c1", "busybox", "sh", "-c", "exit 3"]);
-        let args = ["events", "--since", "1h", "--until", "0s", "--filter", "container=c1", "--format", "{{.Type}} {{.Action}}"];
-        let events = host.cli(cli, &args).ok();
+        let events = crate::events(&host, cli, &["container=c1"], "{{.Type}} {{.Action}}");
         let actions: Vec<&str> = events.lines().collect();
         for action in ["container create", "container attach", "container start", "container die", "container destroy"] {
             assert!(actions.contains(&action), "{action}: {events}");
         }
-        let die = host.cli(cli, &["events", "--since", "1h", "--until", "0s", "--filter", "event=die", "--format", "{{index .Actor.Attributes \"exitCode\"}} {{index .Actor.Attributes \"image\"}}"]).ok();
+        let template = "{{index .Actor.Attributes \"exitCode\"}} {{index .Actor.Attributes \"image\"}}";
+        let die = crate::events(&host, cli, &["event=die"], template);
         assert_eq!(die, "3 busybox");
     }
 

@@ -18,6 +18,30 @@ macro_rules! rows {
     };
 }
 
+/// Every event since the daemon started, as lines of `template`.
+///
+/// `--until` counts whole seconds, so the end lies in the next one: the answer comes when it has begun.
+pub(crate) fn events(host: &wharf_testkit::Host, cli: wharf_testkit::Cli, filters: &[&str], template: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let until = (now + 1).to_string();
+    let mut args = vec!["events", "--since", "1", "--until", &until, "--format", template];
+    for filter in filters {
+        args.extend(["--filter", filter]);
+    }
+    host.cli(cli, &args).ok()
+}
+
+/// Unpacked layers in the data root, once the background removal has ended.
+pub(crate) fn layers_left(host: &wharf_testkit::Host) -> Vec<String> {
+    let names = |folder: std::path::PathBuf| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
+    };
+    let root = host.data_root().join("overlay2");
+    wharf_testkit::eventually("the staging folder is empty", || names(root.join("staging")).is_empty().then_some(()));
+    names(root).into_iter().filter(|name| !matches!(name.as_str(), "init" | "staging" | "l")).collect()
+}
+
 mod attach;
 mod daemon;
 mod hostile;
