@@ -178,3 +178,33 @@ pub(crate) fn natural(a: &str, b: &str) -> std::cmp::Ordering {
         (a, b) = (&a[x.len_utf8()..], &b[y.len_utf8()..]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_their_order() {
+        assert!(check_name("my-ctx_1.x+y").is_ok());
+        for bad in ["", "default", "x", "-x", "a/b"] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+        let mut names = vec!["net10", "net2", "net", "a", "net02"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["a", "net", "net2", "net02", "net10"]);
+    }
+
+    #[test]
+    fn stored_and_found_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::new(folder.path().join("contexts"));
+        store.save(&Context::new("one", Some("d"), "ssh://h", false)).expect("it is written");
+        store.save_certificate("one", "../ca.pem", b"x").expect("it is written, inside");
+        let found = store.load("one").expect("it is there");
+        assert_eq!((found.name(), found.description(), found.host()), ("one", "d", "ssh://h"));
+        assert_eq!(store.certificates("one"), [("ca.pem".to_owned(), b"x".to_vec())]);
+        assert!(store.load("two").is_err_and(|why| why.starts_with("context \"two\": context not found: open ")));
+        store.remove("one").expect("it can go");
+        assert!(store.list().is_empty());
+    }
+}

@@ -10,7 +10,11 @@ pub(crate) fn out(text: &str) {
 /// Writes bytes to standard output.
 pub(crate) fn bytes(bytes: &[u8]) {
     let mut stream = io::stdout().lock();
-    let _ = stream.write_all(bytes).and_then(|()| stream.flush());
+    let written = stream.write_all(bytes).and_then(|()| stream.flush());
+    if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        // whoever read has left: end as the signal would have ended us
+        std::process::exit(141);
+    }
 }
 
 /// Writes a line to standard output.

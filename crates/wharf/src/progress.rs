@@ -146,3 +146,34 @@ impl Screen {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show_all(terminal: bool) -> String {
+        let mut screen = Screen { terminal, width: 120, lines: BTreeMap::new() };
+        let messages = [
+            r#"{"status":"Pulling from x","id":"latest"}"#,
+            r#"{"status":"Downloading","progressDetail":{"current":5,"total":10},"id":"abc"}"#,
+            r#"{"status":"Pull complete","progressDetail":{},"id":"abc"}"#,
+            r#"{"stream":"Loaded image: x\n"}"#,
+        ];
+        messages.iter().map(|text| screen.message(&serde_json::from_str(text).expect("JSON"))).collect()
+    }
+
+    #[test]
+    fn without_a_terminal_only_the_milestones() {
+        assert_eq!(show_all(false), "latest: Pulling from x\nabc: Pull complete\nLoaded image: x\n");
+    }
+
+    #[test]
+    fn on_a_terminal_lines_change_in_place() {
+        let bar = format!("[{}>{}]        5B/10B", "=".repeat(25), " ".repeat(25));
+        let up = "\x1b[1A\x1b[2K\r";
+        let expect = format!(
+            "latest: Pulling from x\n\n{up}abc: Downloading {bar}\r\x1b[1B{up}abc: Pull complete \r\x1b[1BLoaded image: x\n"
+        );
+        assert_eq!(show_all(true), expect);
+    }
+}

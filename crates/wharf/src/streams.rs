@@ -155,8 +155,11 @@ pub(crate) fn copy(mut from: impl Read, to: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Takes a stream of frames apart: `[stream, 0, 0, 0, length; 4 bytes, big endian]`.
-pub(crate) fn split(mut from: impl Read) -> io::Result<()> {
-    let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr());
+pub(crate) fn split(from: impl Read) -> io::Result<()> {
+    split_to(from, &mut io::stdout().lock(), &mut io::stderr())
+}
+
+fn split_to(mut from: impl Read, stdout: &mut dyn Write, stderr: &mut dyn Write) -> io::Result<()> {
     let mut pending: Vec<u8> = Vec::with_capacity(BUFFER);
     let mut buffer = vec![0; BUFFER];
     // the frame that is being copied: where to, and how much of it is missing
@@ -285,5 +288,41 @@ pub(crate) fn resize_by(client: &Client, target: &Target, more: u16) {
         let (rows, columns) = (rows.saturating_add(more), columns.saturating_add(more));
         let query = Query::new().with("h", rows.to_string()).with("w", columns.to_string());
         let _ = client.post(&target.path("resize"), &query, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detach_keys() {
+        assert_eq!(parse_keys("ctrl-p,ctrl-q"), Ok(vec![16, 17]));
+        assert_eq!(parse_keys("ctrl-@,x"), Ok(vec![0, b'x']));
+        assert_eq!(parse_keys("ctrl-["), Ok(vec![27]));
+        assert_eq!(parse_keys("ctrl-P").unwrap_err().message, "Unknown character: 'ctrl-P'");
+        assert!(parse_keys("").is_err());
+    }
+
+    /// Gives one byte at a time.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let Some((first, rest)) = self.0.split_first() else { return Ok(0) };
+            into[0] = *first;
+            self.0 = rest;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn frames_in_pieces() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let bytes = b"\x01\0\0\0\0\0\0\x03abc\x02\0\0\0\0\0\0\x01E\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\x01d";
+        split_to(Slow(bytes), &mut out, &mut err).expect("the frames are whole");
+        assert_eq!((out.as_slice(), err.as_slice()), (&b"abcd"[..], &b"E"[..]));
+        let told = split_to(&b"\x03\0\0\0\0\0\0\x02no"[..], &mut out, &mut err);
+        assert!(told.is_err_and(|error| error.to_string().ends_with("no")));
     }
 }

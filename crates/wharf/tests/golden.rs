@@ -60,6 +60,7 @@ impl Stub {
 fn serve(stream: UnixStream, sink: &Mutex<Vec<(String, String)>>) {
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
+    let answers: Value = serde_json::from_str(include_str!("data/answers.json")).expect("the answers are JSON");
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
@@ -84,8 +85,10 @@ fn serve(stream: UnixStream, sink: &Mutex<Vec<(String, String)>>) {
         let path = target.split('?').next().unwrap_or("").trim_start_matches("/v1.51");
         let answer = match path {
             "/containers/create" => format!(r#"{{"Id":"{ID}","Warnings":[]}}"#),
-            "/volumes/v" => include_str!("data/volume.json").to_owned(),
-            _ => "{}".to_owned(),
+            path => match answers.get(format!("{method} {path}")) {
+                Some(answer) => answer.to_string(),
+                None => "{}".to_owned(),
+            },
         };
         if path != "/_ping" {
             let body = String::from_utf8_lossy(&body).into_owned();
@@ -219,6 +222,11 @@ fn usage_errors() {
 #[test]
 fn templates() {
     outputs("templates.jsonl");
+}
+
+#[test]
+fn lists_and_templates_of_lists() {
+    outputs("lists.jsonl");
 }
 
 #[test]

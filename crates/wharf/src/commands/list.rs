@@ -76,7 +76,11 @@ pub(crate) fn images(call: &Call<'_>) -> Outcome {
         other => other.to_owned(),
     };
     let truncate = !flags.on("no-trunc");
-    let wanted = digests || source.contains(".Digest");
+    let wanted = match digests {
+        true => image::Digests::Rows,
+        false if source.contains(".Digest") => image::Digests::Mentioned,
+        false => image::Digests::Hidden,
+    };
     let mut documents: Vec<&Value> = json::items(&answer).iter().collect();
     documents.sort_by_key(|one| std::cmp::Reverse(json::int(one, "Created")));
     let rows: Vec<_> = documents.into_iter().flat_map(|one| image::image(one, truncate, wanted)).collect();

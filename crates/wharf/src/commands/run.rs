@@ -222,8 +222,9 @@ fn run_prepared(call: &Call<'_>, body: &Value, detached: bool) -> Outcome {
     let flags = &call.flags;
     let tty = json::truth(body, "Tty");
     let (keys_text, detach) = keys(call)?;
-    let signals = Signals::catch(!detached && flags.bool_or("sig-proxy", true), !detached && tty);
     let id = create_container(call, body).map_err(|exit| run_error(call, exit))?;
+    // not before: a pull must end with ctrl-c
+    let signals = Signals::catch(!detached && flags.bool_or("sig-proxy", true), !detached && tty);
     let client = call.client()?;
     let want = |key: &str| json::truth(body, key);
     let (stdin, stdout, stderr) = (want("AttachStdin"), want("AttachStdout"), want("AttachStderr"));

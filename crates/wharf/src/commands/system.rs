@@ -441,7 +441,7 @@ fn verbose(answer: &Value) -> Outcome {
     )?;
     let rows: Vec<_> = json::list(answer, "Images")
         .iter()
-        .filter_map(|one| image::image(one, true, false).into_iter().next())
+        .filter_map(|one| image::image(one, true, image::Digests::Hidden).into_iter().next())
         .collect();
     out.push_str(&format.render(image::HEADINGS, &rows)?);
     out.push_str("\nContainers space usage:\n\n");

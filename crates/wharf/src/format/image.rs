@@ -30,8 +30,19 @@ pub(crate) const TABLE_DIGEST: &str =
 
 const NONE: &str = "<none>";
 
+/// How much digests matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digests {
+    /// Nobody asked.
+    Hidden,
+    /// The template mentions them.
+    Mentioned,
+    /// `--digests`: every one has its line.
+    Rows,
+}
+
 /// The lines of one image: one per name.
-pub(crate) fn image(document: &Json, truncate: bool, digests: bool) -> Vec<Value> {
+pub(crate) fn image(document: &Json, truncate: bool, digests: Digests) -> Vec<Value> {
     let line = |repository: &str, tag: &str, digest: &str| one(document, truncate, repository, tag, digest);
     let parse = |names: Vec<&str>| -> Vec<Reference> {
         names
@@ -61,16 +72,18 @@ pub(crate) fn image(document: &Json, truncate: bool, digests: bool) -> Vec<Value
             .filter(|reference| reference.familiar_name() == *name)
             .filter_map(|reference| Some(reference.digest()?.to_string()))
             .collect();
-        if !digests {
+        if digests == Digests::Hidden {
             // several digests of one name are one line
             if own_tags.is_empty() {
-                out.push(line(name, NONE, own_digests.first().map_or(NONE, String::as_str)));
+                out.push(line(name, NONE, if own_digests.is_empty() { NONE } else { "" }));
             }
             out.extend(own_tags.iter().map(|tag| line(name, tag, NONE)));
             continue;
         }
-        if own_tags.is_empty() {
+        if own_tags.is_empty() && digests == Digests::Rows {
             out.extend(own_digests.iter().map(|digest| line(name, NONE, digest)));
+        } else if own_tags.is_empty() {
+            out.push(line(name, NONE, ""));
         }
         for tag in own_tags {
             if own_digests.is_empty() {
@@ -105,7 +118,7 @@ fn one(document: &Json, truncate: bool, repository: &str, tag: &str, digest: &st
         ("CreatedAt", Value::text(if created <= 0 { "N/A".into() } else { human::local_time(created) })),
         ("Size", Value::text(human::size3(total as f64))),
         ("Containers", Value::text(containers)),
-        ("VirtualSize", Value::text(human::size3(total as f64))),
+        ("VirtualSize", Value::text(human::size(total as f64))),
         ("SharedSize", Value::text(size("SharedSize"))),
         ("UniqueSize", Value::text(unique)),
     ];

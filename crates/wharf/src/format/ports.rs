@@ -48,8 +48,8 @@ pub(crate) fn display(ports: &[Value]) -> String {
     }
     groups.sort();
     ranges.extend(groups.iter().map(|((key, protocol), range)| form(key, protocol, *range)));
-    singles.extend(ranges);
-    singles.join(", ")
+    ranges.extend(singles);
+    ranges.join(", ")
 }
 
 fn host(ip: &str) -> String {

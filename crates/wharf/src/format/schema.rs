@@ -1,7 +1,8 @@
 //! Documents of the API as the Go types that templates see: field names, their order, what is left out when empty.
 //!
 //! A type is a line `= name`; each following line is a field: `GoName json kind [omit]`. Kinds: `s` string, `i` int,
-//! `u` unsigned, `b` bool, `f` float, `t` time, `a` anything, `[]K` slice, `{}K` map, `Name` struct, `*Name` pointer to one;
+//! `u` unsigned, `b` bool, `f` float, `pair` two
+//! unsigned, `t` time, `a` anything, `[]K` slice, `{}K` map, `Name` struct, `*Name` pointer to one;
 //! a field called `+` is an embedded struct.
 
 use std::collections::BTreeMap;
@@ -85,6 +86,11 @@ fn convert(types: &Types, kind: &'static str, json: &Json) -> Value {
         "?b" => json.as_bool().map_or(Value::Nil, Value::Bool),
         "t" => Value::text(json.as_str().unwrap_or("0001-01-01T00:00:00Z")),
         "a" => Value::from_json_floats(json),
+        // `[2]uint`: an array is never nil
+        "pair" => {
+            let at = |index: usize| Value::Uint(json.get(index).and_then(Json::as_u64).unwrap_or(0));
+            Value::list("[2]uint", vec![at(0), at(1)])
+        }
         name => structure(types, name, json, name.starts_with('*')),
     }
 }
@@ -118,7 +124,7 @@ mod tests {
                     .trim_start_matches("{}")
                     .trim_start_matches("[]")
                     .trim_start_matches('*');
-                let simple = ["s", "i", "u", "b", "f", "t", "a", "?i", "?b"].contains(&base);
+                let simple = ["s", "i", "u", "b", "f", "t", "a", "pair", "?i", "?b"].contains(&base);
                 assert!(simple || types.contains_key(base), "{owner}: {kind}");
             }
         }
