@@ -54,8 +54,6 @@ fn default_mounts(host: &HostConfig, ground: &Ground) -> Vec<Mount> {
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
     ];
     if is_host(&host.ipc_mode) {
-        list.retain(|m| m.destination != std::path::Path::new("/dev/mqueue"));
-        list.push(mount("/dev/mqueue", "bind", "/dev/mqueue", &["rbind", "nosuid", "noexec", "nodev"]));
         list.push(mount("/dev/shm", "bind", "/dev/shm", &["rbind", "rprivate"]));
     } else if let Some(shared) = &ground.shm {
         let options = &["rbind", "rprivate", "nosuid", "noexec", "nodev"];
