@@ -1,6 +1,7 @@
 //! What happens, told to whoever listens: a bounded memory for `since`, and a live channel.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
@@ -22,12 +23,13 @@ pub(crate) struct Bus {
 struct Shared {
     history: Mutex<VecDeque<Arc<Event>>>,
     live: broadcast::Sender<Arc<Event>>,
+    count: AtomicU64,
 }
 
 impl Bus {
     pub(crate) fn new() -> Bus {
         let (live, _) = broadcast::channel(BEHIND);
-        Bus { shared: Arc::new(Shared { history: Mutex::new(VecDeque::new()), live }) }
+        Bus { shared: Arc::new(Shared { history: Mutex::new(VecDeque::new()), live, count: AtomicU64::new(0) }) }
     }
 
     /// Tells everybody.
@@ -45,6 +47,7 @@ impl Bus {
             attributes,
             time: Timestamp::now(),
         });
+        self.shared.count.fetch_add(1, Ordering::Relaxed);
         let mut history = self.history();
         if history.len() == HISTORY {
             history.pop_front();
@@ -52,6 +55,11 @@ impl Bus {
         history.push_back(event.clone());
         // under the lock: a listener that joins sees each event exactly once, in the history or live
         let _ = self.shared.live.send(event);
+    }
+
+    /// How many events there have been.
+    pub(crate) fn count(&self) -> u64 {
+        self.shared.count.load(Ordering::Relaxed)
     }
 
     /// How many listen.

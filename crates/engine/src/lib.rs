@@ -106,6 +106,7 @@ impl Engine {
     pub async fn open(config: Config) -> Result<Engine> {
         let inner = Arc::new(open::open(config).await?);
         container::reconcile::reconcile(&inner).await?;
+        tokio::spawn(return_memory(inner.bus.clone(), inner.closing.subscribe()));
         Ok(Engine { inner })
     }
 
@@ -117,6 +118,24 @@ impl Engine {
     /// Stops serving: followers and event streams end; containers run on. Call it last.
     pub async fn close(&self) {
         self.inner.closing.send_replace(true);
+    }
+}
+
+/// After work is done, gives back what the allocator keeps of it: an idle engine is to be small.
+async fn return_memory(bus: events::Bus, mut closing: watch::Receiver<bool>) {
+    /// Seldom enough to cost nothing, often enough that nobody sees a fat idle engine for long.
+    const PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
+    let mut seen = u64::MAX;
+    loop {
+        let now = bus.count();
+        if now != seen {
+            seen = now;
+            let _ = tokio::task::spawn_blocking(wharf_sys::memory::trim).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            _ = async { closing.wait_for(|closing| *closing).await.is_ok() } => return,
+        }
     }
 }
 
