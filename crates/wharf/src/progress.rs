@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn on_a_terminal_lines_change_in_place() {
-        let bar = format!("[{}>{}]        5B/10B", "=".repeat(25), " ".repeat(25));
+        let bar = format!("[{}>{}]       5B/10B", "=".repeat(25), " ".repeat(25));
         let up = "\x1b[1A\x1b[2K\r";
         let expect = format!(
             "latest: Pulling from x\n\n{up}abc: Downloading {bar}\r\x1b[1B{up}abc: Pull complete \r\x1b[1BLoaded image: x\n"
