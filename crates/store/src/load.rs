@@ -5,8 +5,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs::File,
     io::{BufReader, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::Deserialize;
@@ -37,14 +39,16 @@ impl Store {
     /// `platform`.
     pub fn load(&self, reader: &mut (dyn Read + Send), platform: Option<&Platform>, job: &Job) -> Result<Vec<Loaded>> {
         let mut contents = Contents::default();
+        let mut disk = Disk::new(self.layout().sync_handle()?);
         let input = Decoder::new(BufReader::with_capacity(256 << 10, reader))?;
         let mut tar = Reader::new(input);
         while let Some(member) = tar.next_member()? {
             job.check()?;
             self.take_member(&mut contents, &member, &mut tar, job)?;
+            disk.written(member.size);
         }
         let images = contents.images(platform)?;
-        self.publish(contents, images)
+        self.publish(contents, images, disk)
     }
 
     fn take_member<R: std::io::BufRead>(
@@ -111,7 +115,7 @@ impl Store {
     }
 
     /// Makes everything durable, then visible, in one step for all images.
-    fn publish(&self, contents: Contents, images: Vec<Found>) -> Result<Vec<Loaded>> {
+    fn publish(&self, contents: Contents, images: Vec<Found>, disk: Disk) -> Result<Vec<Loaded>> {
         let mut layers: HashMap<PathBuf, Layer> = contents.layers;
         let mut staged: BTreeMap<DiffId, Staged> = BTreeMap::new();
         let mut pins: Vec<Pin> = Vec::new();
@@ -146,7 +150,7 @@ impl Store {
             }
         }
         if !staged.is_empty() {
-            self.layout().sync_data()?;
+            disk.finish().map_err(Error::io("syncfs", self.layout().base()))?;
         }
         wharf_sys::failpoint::hit("store.load.synced").map_err(Error::io("publish", self.layout().base()))?;
         let mut change = self.change();
@@ -173,6 +177,48 @@ impl Store {
         drop(pins);
         Ok(loaded)
     }
+}
+
+/// Brings data to the disk while the next layers are still being read, so that little is left to wait for in the end.
+struct Disk {
+    handle: Arc<File>,
+    /// Bytes since the last one was started.
+    pending: u64,
+    running: Option<std::thread::JoinHandle<rustix::io::Result<()>>>,
+    failed: Option<rustix::io::Errno>,
+}
+
+impl Disk {
+    /// A sync is a commit of the file system's journal: not for every small layer.
+    const EVERY: u64 = 32 << 20;
+
+    fn new(handle: File) -> Self {
+        Self { handle: Arc::new(handle), pending: 0, running: None, failed: None }
+    }
+
+    fn written(&mut self, bytes: u64) {
+        self.pending += bytes;
+        if self.pending < Self::EVERY || self.running.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
+        // the last sync would not be told of it again
+        self.failed = self.running.take().and_then(|thread| join(thread).err()).or(self.failed);
+        let handle = self.handle.clone();
+        // without a thread everything is left to the last sync
+        self.running =
+            std::thread::Builder::new().name("wharf-sync".into()).spawn(move || rustix::fs::syncfs(&*handle)).ok();
+        self.pending = 0;
+    }
+
+    fn finish(self) -> rustix::io::Result<()> {
+        self.running.map_or(Ok(()), join)?;
+        self.failed.map_or(Ok(()), Err)?;
+        rustix::fs::syncfs(&*self.handle)
+    }
+}
+
+fn join(thread: std::thread::JoinHandle<rustix::io::Result<()>>) -> rustix::io::Result<()> {
+    thread.join().unwrap_or(Err(rustix::io::Errno::IO))
 }
 
 /// What an archive holds.
