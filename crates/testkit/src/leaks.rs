@@ -41,19 +41,24 @@ impl Host {
         let folders = std::fs::read_dir(self.data_root().join("containers")).into_iter().flatten().flatten();
         found.extend(folders.map(|e| format!("container {}", e.path().display())));
         let processes = self.run("ps", &["-eo", "pid,ppid,stat,args"]).stdout;
-        found.extend(processes.lines().skip(1).filter(|l| !expected_process(l)).map(|l| format!("process {l}")));
+        let daemons: Vec<&str> =
+            processes.lines().filter(|l| l.contains("wharfd --")).filter_map(|l| l.split_whitespace().next()).collect();
+        let unexpected = processes.lines().skip(1).filter(|l| !expected_process(l, &daemons));
+        found.extend(unexpected.map(|l| format!("process {l}")));
         found
     }
 }
 
 /// Whether a line of `ps` is part of every idle host: PID 1 and its cat, the daemon, its template, ps itself.
-fn expected_process(line: &str) -> bool {
+///
+/// Keepers are forked from the template and look like it, but only the template is a child of the daemon.
+fn expected_process(line: &str, daemons: &[&str]) -> bool {
     let mut words = line.split_whitespace();
     let (pid, parent) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     pid == "1"
         || line.contains("ps -eo")
-        || line.contains("wharfd")
-        || line.contains("--template")
+        || daemons.contains(&pid)
+        || (daemons.contains(&parent) && line.contains("wharf-shim --template"))
         || (parent == "1" && line.ends_with("cat"))
 }
 

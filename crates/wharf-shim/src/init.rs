@@ -21,8 +21,8 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let first = arguments.next().filter(|a| a != "--").or_else(|| arguments.next());
     let Some(program) = first else { return ExitCode::from(2) };
     let caught: Vec<i32> = (1..=31).filter(|s| !OWN.contains(s)).collect();
-    let Ok(signals) = SignalFd::new(&caught) else { return ExitCode::FAILURE };
-    // a group of its own, so that the terminal can be given to it
+    // a group of its own, so that the terminal can be given to it; spawned before signals are blocked here, because it would
+    // inherit the mask and be deaf to everything that is passed on (until then PID 1 is immune to all of them)
     let spawned = Command::new(&program).args(arguments).process_group(0).spawn();
     let child = match spawned {
         Ok(child) => Pid::from_child(&child),
@@ -32,8 +32,13 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 });
         }
     };
+    let Ok(signals) = SignalFd::new(&caught) else { return ExitCode::FAILURE };
     let _ = signal::ignore(22);
     let _ = rustix::termios::tcsetpgrp(std::io::stdin(), child);
+    // it may have ended before anybody listened
+    if let Some(code) = reap(child) {
+        return ExitCode::from(code);
+    }
     loop {
         let mut fds = [PollFd::new(&signals, PollFlags::IN)];
         let _ = poll(&mut fds, None);

@@ -34,8 +34,8 @@ fn r_arch_08_malformed_requests() {
         400,
         "Invalid container name",
     );
-    refused(&api.get("/v1.51/containers/json?filters={bad"), 400, "invalid filter");
-    refused(&api.get("/v1.51/containers/json?filters={\"nope\":[\"x\"]}"), 400, "invalid filter 'nope'");
+    refused(&api.get("/v1.51/containers/json?filters=%7Bbad"), 400, "invalid filter");
+    refused(&api.get("/v1.51/containers/json?filters=%7B%22nope%22:[%22x%22]%7D"), 400, "invalid filter 'nope'");
     // fields nobody knows are ignored, as Docker ignores them
     let made = api.call("POST", "/v1.51/containers/create", json!({"Image": "busybox", "Bogus": {"x": [1]}}));
     assert_eq!(made.status, 201, "{}", made.message());
