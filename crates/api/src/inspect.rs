@@ -259,10 +259,10 @@ object! {
 
     /// One row of `GET /containers/{id}/changes`.
     pub struct Change = "container.FilesystemChange" {
-        /// 0 modified, 1 added, 2 deleted.
-        kind: u32 = "Kind",
         /// Absolute path.
         path: String = "Path",
+        /// 0 modified, 1 added, 2 deleted.
+        kind: u32 = "Kind",
     }
 
     /// Answer of `POST /containers/{id}/update`.

@@ -88,7 +88,7 @@ object! {
     /// `GET /system/df`.
     pub struct DiskUsage = "types.DiskUsage" {
         /// Bytes of all layers, each counted once.
-        layers_size: i64 = "LayersSize" omit,
+        layers_size: i64 = "LayersSize",
         /// Images.
         images: Option<Vec<crate::image::Summary>> = "Images",
         /// Containers with sizes.
@@ -269,8 +269,10 @@ object! {
 
     /// Registries.
     pub struct RegistryConfig = "registry.ServiceConfig" {
-        /// Until v1.46.
-        allow_nondistributable_artifacts_cidrs: Option<Vec<String>> = "AllowNondistributableArtifactsCIDRs" omit,
+        /// `null` until v1.46.
+        allow_nondistributable_artifacts_cidrs: Option<Any> = "AllowNondistributableArtifactsCIDRs" omit,
+        /// `null` until v1.46.
+        allow_nondistributable_artifacts_hostnames: Option<Any> = "AllowNondistributableArtifactsHostnames" omit,
         /// By name.
         index_configs: BTreeMap<String, IndexInfo> = "IndexConfigs",
         /// Networks whose registries need no TLS.

@@ -41,7 +41,7 @@ pub(crate) async fn document<T: DeserializeOwned + GoValue>(headers: &HeaderMap,
     decode(&bytes)
 }
 
-/// Reads a JSON document; an absent one is the zero value.
+/// Reads a JSON document; an absent one is the zero value, as it is for Docker everywhere but at `create`.
 pub(crate) async fn optional<T: DeserializeOwned + GoValue>(headers: &HeaderMap, body: Incoming) -> Result<T, Failure> {
     let bytes = whole(body).await?;
     content_type(headers, &bytes)?;

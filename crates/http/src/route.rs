@@ -92,8 +92,10 @@ pub(crate) enum Route<'a> {
     NetworkDisconnect(&'a str),
     /// `/plugins`
     PluginList,
-    /// Any other plugin route.
-    Plugin,
+    /// `/plugins/{name}/{verb}`: there is none of any name.
+    Plugin(&'a str),
+    /// `/plugins/pull`, `/plugins/create`
+    PluginInstall,
     /// `/build`, `/build/prune`, `/build/cancel`
     Build(&'a str),
     /// `/session`, `/grpc`
@@ -173,7 +175,7 @@ pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Option<Route<'a>> {
         "networks" => network(method, rest),
         "distribution" if method == Method::GET => rest.strip_suffix("/json").filter(some).map(Route::Distribution),
         "plugins" if alone && method == Method::GET => Some(Route::PluginList),
-        "plugins" if !rest.is_empty() => Some(Route::Plugin),
+        "plugins" if !alone => plugin(method, rest),
         "swarm" | "nodes" | "services" | "tasks" | "secrets" | "configs" => Some(Route::Swarm),
         "system" if rest == "df" && method == Method::GET => Some(Route::DiskUsage),
         "build" if method == Method::POST && matches!(rest, "" | "prune" | "cancel") => Some(Route::Build(rest)),
@@ -273,6 +275,19 @@ fn image<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
     }
 }
 
+fn plugin<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
+    match (method.as_str(), rest) {
+        ("GET", "privileges") | ("POST", "pull" | "create") => return Some(Route::PluginInstall),
+        ("DELETE", name) => return Some(name).filter(some).map(Route::Plugin),
+        _ => {}
+    }
+    let (name, verb) = rest.rsplit_once('/').filter(|(name, _)| !name.is_empty())?;
+    match (method.as_str(), verb) {
+        ("GET", "json") | ("POST", "enable" | "disable" | "push" | "set" | "upgrade") => Some(Route::Plugin(name)),
+        _ => None,
+    }
+}
+
 fn volume<'a>(method: &Method, rest: &'a str, alone: bool) -> Option<Route<'a>> {
     match (method.as_str(), rest) {
         ("GET", "") if alone => Some(Route::VolumeList),
@@ -344,6 +359,8 @@ mod tests {
         check("GET", "/volumes/a", Some(Route::VolumeInspect("a")));
         check("GET", "/system/df", Some(Route::DiskUsage));
         check("POST", "/build", Some(Route::Build("")));
+        check("GET", "/plugins/a/json", Some(Route::Plugin("a")));
+        check("POST", "/plugins/pull", Some(Route::PluginInstall));
         check("GET", "/swarm", Some(Route::Swarm));
         check("PUT", "/version", None);
     }

@@ -36,13 +36,20 @@ pub(crate) fn inspect(inspected: &Inspected, version: ApiVersion) -> inspect::In
         app_armor_profile: container.apparmor_profile.clone(),
         exec_ids: (!container.execs.is_empty()).then(|| container.execs.clone()),
         host_config: container.host_config.clone(),
-        graph_driver: GraphDriver { data: Some(container.graph.clone()), name: container.driver.clone() },
+        graph_driver: graph_driver(container),
         size_rw: inspected.size.map(|size| size.rw),
         size_root_fs: inspected.size.map(|size| size.root_fs),
         mounts: mounts(container),
         config: config(container, version),
         network_settings: network_settings(container, version),
     }
+}
+
+/// Docker names the container among the driver's words.
+fn graph_driver(container: &Container) -> GraphDriver {
+    let mut data = container.graph.clone();
+    data.entry("ID".into()).or_insert_with(|| container.id.to_string());
+    GraphDriver { data: Some(data), name: container.driver.clone() }
 }
 
 fn text(path: &Path) -> String {
@@ -100,12 +107,13 @@ fn mounts(container: &Container) -> Vec<MountPoint> {
     container.mounts.iter().map(point).collect()
 }
 
-/// Before v1.44 the MAC address of the main network was shown as the container's.
+/// Before v1.44 the MAC address that was asked for belonged to the container, not to its main network.
 fn config(container: &Container, version: ApiVersion) -> Arc<Config> {
     if before(version, 44) && container.config.mac_address.is_empty() {
         let endpoint = container.network.networks.get(main_network(container));
-        if let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.mac.is_empty()) {
-            return Arc::new(Config { mac_address: endpoint.mac.clone(), ..Config::clone(&container.config) });
+        let wanted = endpoint.and_then(|endpoint| endpoint.declared.as_deref()).map(|d| d.mac_address.as_str());
+        if let Some(wanted) = wanted.filter(|mac| !mac.is_empty()) {
+            return Arc::new(Config { mac_address: wanted.to_owned(), ..Config::clone(&container.config) });
         }
     }
     container.config.clone()

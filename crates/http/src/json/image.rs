@@ -18,17 +18,33 @@ fn created(image: &Image) -> i64 {
     time.map_or(0, jiff::Timestamp::as_second)
 }
 
-/// One row of `GET /images/json`; `shared` is -1 when not computed.
-pub(crate) fn summary(image: &Image, shared: i64, count_containers: bool, version: ApiVersion) -> Summary {
-    let containers = i64::try_from(image.containers).unwrap_or(i64::MAX);
+/// One row of `GET /images/json`.
+pub(crate) fn summary(image: &Image, version: ApiVersion) -> Summary {
+    let mut row = usage(image, -1, version);
+    if before(version, 51) {
+        row.containers = -1;
+    }
+    if !before(version, 43) {
+        row.repo_tags.get_or_insert_default();
+        row.repo_digests.get_or_insert_default();
+    } else if row.repo_tags.is_none() && row.repo_digests.is_none() {
+        row.repo_tags = Some(vec!["<none>:<none>".into()]);
+        row.repo_digests = Some(vec!["<none>@<none>".into()]);
+    }
+    row
+}
+
+/// One image of `GET /system/df`; `shared` is -1 when not computed.
+pub(crate) fn usage(image: &Image, shared: i64, version: ApiVersion) -> Summary {
+    let names = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     Summary {
-        containers: if count_containers { containers } else { -1 },
+        containers: i64::try_from(image.containers).unwrap_or(i64::MAX),
         created: created(image),
         id: image.id.to_string(),
         labels: image.config.config.as_ref().and_then(|config| config.labels.clone()),
         parent_id: image.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
-        repo_digests: Some(image.digests.clone()),
-        repo_tags: Some(image.tags.clone()),
+        repo_digests: names(&image.digests),
+        repo_tags: names(&image.tags),
         shared_size: shared,
         size: image.size,
         virtual_size: if before(version, 44) { image.size } else { 0 },

@@ -4,10 +4,9 @@ use wharf_api::stats::{self, Blkio, BlkioEntry, Cpu, CpuUsage, Memory, Network, 
 use wharf_engine::Stats;
 
 use crate::time::{NEVER, rfc3339};
-use crate::version::ApiVersion;
 
 /// The document of a picture; everything is zero for a container that does not run.
-pub(crate) fn stats(now: &Stats, before: Option<&Stats>, _version: ApiVersion) -> stats::Stats {
+pub(crate) fn stats(now: &Stats, before: Option<&Stats>) -> stats::Stats {
     let mut document = stats::Stats {
         name: format!("/{}", now.name),
         id: now.id.to_string(),

@@ -13,7 +13,7 @@ use crate::version::{ApiVersion, before};
 /// `GET /info`.
 pub(crate) fn info(info: wharf_engine::Info, version: ApiVersion) -> system::Info {
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let commit = || Commit { id: String::new(), expected: before(version, 49).then(String::new) };
+    let v1 = info.cgroup_version == "1";
     system::Info {
         id: info.id,
         containers: count(info.containers),
@@ -32,8 +32,8 @@ pub(crate) fn info(info: wharf_engine::Info, version: ApiVersion) -> system::Inf
         },
         memory_limit: info.memory_limit,
         swap_limit: info.swap_limit,
-        kernel_memory: before(version, 42).then_some(false),
-        kernel_memory_tcp: false,
+        kernel_memory: before(version, 42).then_some(v1),
+        kernel_memory_tcp: v1,
         cpu_cfs_period: info.cpu_cfs_period,
         cpu_cfs_quota: info.cpu_cfs_quota,
         cpu_shares: info.cpu_shares,
@@ -80,9 +80,9 @@ pub(crate) fn info(info: wharf_engine::Info, version: ApiVersion) -> system::Inf
         live_restore_enabled: true,
         isolation: String::new(),
         init_binary: info.init_binary,
-        containerd_commit: commit(),
-        runc_commit: commit(),
-        init_commit: commit(),
+        containerd_commit: Commit::default(),
+        runc_commit: Commit::default(),
+        init_commit: Commit::default(),
         security_options: info.security_options,
         product_license: String::new(),
         default_address_pools: None,
@@ -104,7 +104,8 @@ fn registries(insecure: Vec<String>, mirrors: Vec<String>, version: ApiVersion) 
     let mut cidrs = vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
     cidrs.extend(networks);
     RegistryConfig {
-        allow_nondistributable_artifacts_cidrs: before(version, 47).then(Vec::new),
+        allow_nondistributable_artifacts_cidrs: before(version, 47).then(Any::default),
+        allow_nondistributable_artifacts_hostnames: before(version, 47).then(Any::default),
         index_configs,
         insecure_registry_cidrs: cidrs,
         mirrors: (!mirrors.is_empty()).then_some(mirrors),
@@ -113,8 +114,7 @@ fn registries(insecure: Vec<String>, mirrors: Vec<String>, version: ApiVersion) 
 
 /// `GET /system/df`: what was not asked for is `null`.
 pub(crate) fn disk_usage(usage: wharf_engine::DiskUsage, types: DiskUsageTypes, version: ApiVersion) -> DiskUsage {
-    let images =
-        usage.images.iter().map(|(row, shared)| image::summary(row, *shared, true, version)).collect::<Vec<_>>();
+    let images = usage.images.iter().map(|(row, shared)| image::usage(row, *shared, version)).collect::<Vec<_>>();
     let containers = usage.containers.iter().map(container::summary).collect::<Vec<_>>();
     let volumes = usage.volumes.into_iter().map(super::volume).collect::<Vec<_>>();
     DiskUsage {

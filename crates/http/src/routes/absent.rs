@@ -44,9 +44,14 @@ pub(super) fn no_plugins() -> Response<Body> {
     body::json(StatusCode::OK, &[(); 0])
 }
 
-/// Everything else about plugins.
-pub(super) fn plugins() -> Answer {
-    not_yet("managing plugins")
+/// One of them: `docker inspect` asks here, too, and must hear that it does not exist.
+pub(super) fn plugin(name: &str) -> Answer {
+    Err(Failure::new(StatusCode::NOT_FOUND, format!("plugin \"{name}\" not found")))
+}
+
+/// A new one.
+pub(super) fn plugin_install() -> Answer {
+    not_yet("installing plugins")
 }
 
 /// Docker's sentence outside of a swarm.

@@ -181,7 +181,7 @@ pub(super) async fn rename(call: &Call<'_>, name: &str) -> Answer {
 
 /// `docker update`.
 pub(super) async fn update(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
-    let mut request: UpdateConfig = input::document(call.headers, body).await?;
+    let mut request: UpdateConfig = input::optional(call.headers, body).await?;
     if call.before(40) {
         request.resources.pids_limit = None;
     }

@@ -12,7 +12,7 @@ use crate::{body, input, json};
 
 /// Declares one.
 pub(super) async fn create(call: &Call<'_>, container: &str, body: Incoming) -> Answer {
-    let request: exec::ExecConfig = input::document(call.headers, body).await?;
+    let request: exec::ExecConfig = input::optional(call.headers, body).await?;
     let cmd = request.cmd.unwrap_or_default().0;
     if cmd.is_empty() {
         return Err(Failure::bad("No exec command specified"));

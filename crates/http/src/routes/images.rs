@@ -1,7 +1,7 @@
 //! Images.
 
-use hyper::StatusCode;
 use hyper::body::Incoming;
+use hyper::{Response, StatusCode};
 use tokio::sync::mpsc;
 use wharf_api::container::Config;
 use wharf_api::image;
@@ -15,8 +15,7 @@ use crate::{input, json};
 /// `docker images`.
 pub(super) async fn list(call: &Call<'_>) -> Answer {
     let images = call.engine.image_list(call.query.flag("all"), call.query.filters()?).await?;
-    let documents: Vec<_> =
-        images.iter().map(|image| json::image::summary(image, -1, !call.before(51), call.version)).collect();
+    let documents: Vec<_> = images.iter().map(|image| json::image::summary(image, call.version)).collect();
     ok(&documents)
 }
 
@@ -85,36 +84,30 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
 pub(super) async fn load(call: &Call<'_>, body: Incoming) -> Answer {
     let platform = call.query.text("platform").map(str::to_owned);
     let progress = call.engine.image_load(input::source(body), call.query.flag_or("quiet", true), platform).await?;
-    progressing(call, progress).await
+    // a broken archive is a message, too
+    Ok(messages(call, None, progress))
 }
 
-/// Progress as JSON messages. Docker answers with a status as long as nothing has been said: so does a first item that
-/// is an error.
+/// Progress as JSON messages. Pull and import answer with a status as long as nothing has been said: so does a first
+/// item that is an error.
 async fn progressing(call: &Call<'_>, mut progress: mpsc::Receiver<Progress>) -> Answer {
     let first = match progress.recv().await {
         Some(Progress::Error(error)) => return Err(error.into()),
         other => other,
     };
-    let (sender, messages) = mpsc::channel(16);
-    if let Some(first) = first {
-        // the channel is new and empty
-        let _ = sender.try_send(first);
-    }
-    tokio::spawn(async move {
-        loop {
-            let next = tokio::select! {
-                next = progress.recv() => next,
-                () = sender.closed() => return,
-            };
-            let Some(message) = next else { return };
-            if sender.send(message).await.is_err() {
-                return;
-            }
-        }
-    });
+    let first = first.map(|first| crlf(&json::image::message(first)));
+    Ok(messages(call, first, progress))
+}
+
+/// The messages of a stream: one chunk each, `first` before all others.
+fn messages(call: &Call<'_>, mut first: Option<bytes::Bytes>, mut rest: mpsc::Receiver<Progress>) -> Response<Body> {
+    let next = move |cx: &mut std::task::Context<'_>| match first.take() {
+        Some(first) => std::task::Poll::Ready(Some(Ok(first))),
+        None => rest.poll_recv(cx).map(|item| item.map(|message| Ok(crlf(&json::image::message(message))))),
+    };
     let peer = call.peer.clone();
-    let body = Body::items(messages, |message| Ok(crlf(&json::image::message(message))));
-    Ok(body::typed(StatusCode::OK, "application/json", body.until(async move { peer.gone().await })))
+    let body = Body::Stream(Box::new(next), None).until(async move { peer.gone().await });
+    body::typed(StatusCode::OK, "application/json", body)
 }
 
 /// One JSON message; Docker ends these with CR LF.

@@ -31,7 +31,7 @@ pub(super) async fn inspect(call: &Call<'_>, id: &str) -> Answer {
 
 /// A new one.
 pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
-    let request: network::CreateRequest = input::document(call.headers, body).await?;
+    let request: network::CreateRequest = input::optional(call.headers, body).await?;
     let ipam = request.ipam.unwrap_or_default();
     let pool = |config: network::IpamConfig| Pool {
         subnet: config.subnet,
@@ -66,14 +66,14 @@ pub(super) async fn remove(call: &Call<'_>, id: &str) -> Answer {
 
 /// A container joins.
 pub(super) async fn connect(call: &Call<'_>, id: &str, body: Incoming) -> Answer {
-    let request: network::ConnectRequest = input::document(call.headers, body).await?;
+    let request: network::ConnectRequest = input::optional(call.headers, body).await?;
     call.engine.network_connect(id, &request.container, request.endpoint_config.unwrap_or_default()).await?;
     Ok(body::empty(StatusCode::OK))
 }
 
 /// A container leaves.
 pub(super) async fn disconnect(call: &Call<'_>, id: &str, body: Incoming) -> Answer {
-    let request: network::DisconnectRequest = input::document(call.headers, body).await?;
+    let request: network::DisconnectRequest = input::optional(call.headers, body).await?;
     call.engine.network_disconnect(id, &request.container, request.force).await?;
     Ok(body::empty(StatusCode::OK))
 }

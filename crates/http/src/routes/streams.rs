@@ -9,7 +9,7 @@ use super::{Answer, Call};
 use crate::body::{self, Body};
 use crate::failure::Failure;
 use crate::hijack::{self, Hijack};
-use crate::{input, json, time, version, websocket};
+use crate::{input, json, time, websocket};
 
 /// `docker logs`.
 pub(super) async fn logs(call: &Call<'_>, name: &str) -> Answer {
@@ -42,13 +42,12 @@ pub(super) async fn stats(call: &Call<'_>, name: &str) -> Answer {
     let one_shot = !stream && !call.before(41) && call.query.flag("one-shot");
     let mut pictures = call.engine.container_stats(name, stream, one_shot).await?;
     if !stream {
-        return one_picture(&mut pictures, call.version).await;
+        return one_picture(&mut pictures, one_shot).await;
     }
-    let version = call.version;
     let mut before: Option<Stats> = None;
     let peer = call.peer.clone();
     let body = Body::items(pictures, move |now| {
-        let document = json::stats::stats(&now, before.as_ref(), version);
+        let document = json::stats::stats(&now, before.as_ref());
         before = Some(now);
         Ok(body::line(&document))
     });
@@ -56,14 +55,20 @@ pub(super) async fn stats(call: &Call<'_>, name: &str) -> Answer {
 }
 
 /// The last picture, compared with the one before it when there are two.
-async fn one_picture(pictures: &mut mpsc::Receiver<Stats>, version: version::ApiVersion) -> Answer {
+async fn one_picture(pictures: &mut mpsc::Receiver<Stats>, one_shot: bool) -> Answer {
     let mut before: Option<Stats> = None;
     let mut now: Option<Stats> = None;
     while let Some(picture) = pictures.recv().await {
         before = now.replace(picture);
     }
     let now = now.ok_or_else(|| Failure::internal("the container's usage could not be read"))?;
-    super::ok(&json::stats::stats(&now, before.as_ref(), version))
+    let mut document = json::stats::stats(&now, before.as_ref());
+    if one_shot && now.cgroup.is_some() {
+        // Docker leaves these out here, and clients take the ID that they asked for
+        document.name.clear();
+        document.id.clear();
+    }
+    super::ok(&document)
 }
 
 /// `docker export`.

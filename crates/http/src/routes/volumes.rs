@@ -21,7 +21,7 @@ pub(super) async fn inspect(call: &Call<'_>, name: &str) -> Answer {
 
 /// A new one.
 pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
-    let request: volume::CreateRequest = input::document(call.headers, body).await?;
+    let request: volume::CreateRequest = input::optional(call.headers, body).await?;
     let request = CreateVolume {
         name: request.name,
         driver: request.driver,
