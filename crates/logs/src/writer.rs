@@ -121,6 +121,10 @@ impl FileWriter {
     /// # Errors
     /// The kernel's.
     pub fn local(path: &Path, rotation: Rotation) -> Result<Self> {
+        // this driver has a folder of its own
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+        }
         let file = LogFile::open(path, rotation, Codec::Local)?;
         Ok(Self::new(file, Encoder::Local(local::Encoder::default())))
     }

@@ -12,7 +12,7 @@ pub(crate) const DEFAULT_RUNTIME: &str = "runc";
 /// Other names that mean it.
 const RUNTIMES: &[&str] = &[DEFAULT_RUNTIME, "wharf", "wharf-oci", "io.containerd.runc.v2"];
 /// Log drivers that there are.
-pub(crate) const LOG_DRIVERS: &[&str] = &["json-file", "none"];
+pub(crate) const LOG_DRIVERS: &[&str] = &["json-file", "local", "none"];
 /// Options of the json-file driver.
 const JSON_FILE_OPTIONS: &[&str] = &[
     "max-file",
@@ -167,9 +167,11 @@ fn check_log(log: &LogConfig) -> Result<()> {
     }
     let unknown = |key: &&String| match key.as_str() {
         "mode" | "max-buffer-size" | "cache-disabled" | "cache-max-size" | "cache-max-file" | "cache-compress" => false,
-        key => log.kind != "none" && !JSON_FILE_OPTIONS.contains(&key),
+        "max-size" | "max-file" | "compress" => false,
+        key => log.kind == "local" || (log.kind != "none" && !JSON_FILE_OPTIONS.contains(&key)),
     };
     match log.config.iter().flatten().map(|(key, _)| key).find(unknown) {
+        Some(key) if log.kind == "local" => invalid(format!("unknown log opt '{key}' for log driver local")),
         Some(key) => invalid(format!("unknown log opt '{key}' for json-file log driver")),
         None => Ok(()),
     }

@@ -20,12 +20,15 @@ pub(crate) fn config(
         return Ok(LogConfig::None);
     }
     let option = |key: &str| declared.config.as_ref().and_then(|c| c.get(key)).map(String::as_str).unwrap_or_default();
+    let local = declared.kind == "local";
+    let usual = if local { Rotation::LOCAL } else { Rotation::default() };
     let max_size = match option("max-size") {
-        "" | "-1" => None,
+        "" => usual.max_size,
+        "-1" => None,
         text => Some(size(text).ok_or_else(|| Error::InvalidParameter(format!("invalid value for max-size: {text}")))?),
     };
     let max_file = match option("max-file") {
-        "" => 1,
+        "" => usual.max_file,
         text => match text.parse::<u32>() {
             Ok(n) if n >= 1 => n,
             _ => return Err(Error::InvalidParameter("max-file cannot be less than 1".into())),
@@ -35,10 +38,15 @@ pub(crate) fn config(
         return Err(Error::InvalidParameter("max-file cannot be used with no max-size".into()));
     }
     let compress = match option("compress") {
-        "" | "false" | "0" => false,
+        "" => usual.compress,
+        "false" | "0" => false,
         "true" | "1" => true,
         text => return Err(Error::InvalidParameter(format!("invalid value for compress: {text}"))),
     };
+    let rotation = Rotation { max_size, max_file, compress };
+    if local {
+        return Ok(LogConfig::Local { path: path.with_file_name("local-logs").join("container.log"), rotation });
+    }
     let mut attrs = Vec::new();
     for key in option("labels").split(',').filter(|k| !k.is_empty()) {
         if let Some(value) = config.labels.as_ref().and_then(|l| l.get(key)) {
@@ -56,7 +64,7 @@ pub(crate) fn config(
         "" => {}
         tag => attrs.push(("tag".into(), expand(tag, id, name, config))),
     }
-    Ok(LogConfig::JsonFile { path, rotation: Rotation { max_size, max_file, compress }, attrs })
+    Ok(LogConfig::JsonFile { path, rotation, attrs })
 }
 
 /// The fields of Docker's log tags.
@@ -71,7 +79,7 @@ fn expand(tag: &str, id: &ContainerId, name: &str, config: &Config) -> String {
     fields.iter().fold(tag.to_owned(), |text, (field, value)| text.replace(field, value))
 }
 
-/// `10m`, `1g`, `500k`, `1.5mb`, plain bytes: powers of 1024.
+/// `10m`, `1g`, `500k`, `1.5mb`, plain bytes: powers of 1000, as Docker reads log sizes (and only those).
 fn size(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let text = text.strip_suffix("ib").or_else(|| text.strip_suffix('b')).unwrap_or(&text);
@@ -79,10 +87,10 @@ fn size(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(at);
     let unit = match unit.trim() {
         "" => 1.0,
-        "k" => 1024.0,
-        "m" => 1024.0 * 1024.0,
-        "g" => 1024.0 * 1024.0 * 1024.0,
-        "t" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        "k" => 1e3,
+        "m" => 1e6,
+        "g" => 1e9,
+        "t" => 1e12,
         _ => return None,
     };
     let bytes = number.parse::<f64>().ok()? * unit;
@@ -96,9 +104,9 @@ mod tests {
     #[test]
     fn sizes() {
         let check = |text: &str, expect: Option<u64>| assert_eq!(size(text), expect, "{text}");
-        check("10m", Some(10 << 20));
-        check("1.5k", Some(1536));
-        check("2GB", Some(2 << 30));
+        check("10m", Some(10_000_000));
+        check("1.5k", Some(1500));
+        check("2GB", Some(2_000_000_000));
         check("100", Some(100));
         for bad in ["", "x", "-1", "1x", "0", "1..2"] {
             check(bad, None);

@@ -40,7 +40,7 @@ pub(crate) fn container(
             resolv_conf: file("resolv.conf"),
             hostname: file("hostname"),
             hosts: file("hosts"),
-            log: if started && declared.host_config.log_config.kind != "none" {
+            log: if started && !matches!(declared.host_config.log_config.kind.as_str(), "none" | "local") {
                 inner.log_file(id)
             } else {
                 Default::default()
