@@ -4,15 +4,22 @@
 
 #![expect(clippy::print_stdout, reason = "a measurement prints its figures")]
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use wharf_net::{Attach, Config, ContainerId, EndpointRequest, Netns, NetworkRequest, Networks, PortRequest, Protocol};
+use wharf_netlink::{Batch, LinkName, SetLink, Socket};
 use wharf_state::Db;
 
 const ROUNDS: u8 = 60;
 
 fn main() {
     wharf_sys::clone::unshare(wharf_sys::clone::Flags::NETWORK).expect("needs root");
+    let up = SetLink { up: Some(true), ..SetLink::default() };
+    let mut socket = Socket::route().expect("a socket");
+    socket.run(Batch::new().set_link(LinkName::Name("lo"), &up)).expect("lo");
     let dir = tempfile::tempdir().expect("a temporary folder");
     let db = Db::open(&dir.path().join("state.db"), &[]).expect("a database");
     let began = Instant::now();
@@ -53,6 +60,9 @@ fn main() {
         });
         report(&format!("attach with {ports} ports"), times.collect::<Vec<_>>());
     }
+    for address in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(172, 17, 0, 1)] {
+        println!("published port at {address:<13} {:5.2} GiB/s", throughput(&networks, address));
+    }
     let cycles = (0..20).map(|n| {
         timed(|| {
             let request = NetworkRequest { name: format!("n{n}"), ..NetworkRequest::default() };
@@ -84,6 +94,38 @@ fn storm(networks: &Networks, workers: u8) -> Duration {
         }
     });
     began.elapsed() / (u32::from(workers) * u32::from(EACH))
+}
+
+/// How fast a program of the machine sends to a published port.
+fn throughput(networks: &Networks, address: Ipv4Addr) -> f64 {
+    const BYTES: usize = 2 << 30;
+    let netns = networks.namespace().expect("a namespace");
+    let sandbox = networks.attach(&id(1), &netns, &on("bridge", 1)).expect("attach");
+    let port = sandbox.ports[0].host_port;
+    let fd = netns.into_fd();
+    let (ready, wait) = std::sync::mpsc::channel();
+    let rate = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let kind = rustix::thread::LinkNameSpaceType::Network;
+            rustix::thread::move_into_link_name_space(fd.as_fd(), Some(kind)).expect("setns");
+            let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 1)).expect("bind");
+            ready.send(()).expect("the other side waits");
+            let (mut stream, _) = listener.accept().expect("accept");
+            let mut buffer = vec![0; 256 * 1024];
+            while stream.read(&mut buffer).is_ok_and(|n| n > 0) {}
+        });
+        wait.recv().expect("the server starts");
+        let mut stream = TcpStream::connect((address, port)).expect("connect");
+        let block = vec![0; 256 * 1024];
+        let began = Instant::now();
+        for _ in 0..BYTES / block.len() {
+            stream.write_all(&block).expect("write");
+        }
+        drop(stream);
+        2.0 / began.elapsed().as_secs_f64()
+    });
+    networks.detach(&id(1)).expect("detach");
+    rate
 }
 
 fn on(network: &str, ports: u16) -> Attach {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
-use wharf_netlink::{Batch, BridgePort, Kind, LinkName, NewAddress, NewLink, NewRoute, SetLink, Socket};
+use wharf_netlink::{Batch, BridgePort, Kind, LinkName, Neighbour, NewAddress, NewLink, NewRoute, SetLink, Socket};
 
 use crate::netns::{DEFAULT_DISABLE_IPV6, ignore_missing, write_sysctl};
 use crate::{BridgeOptions, Endpoint, Error, Mac, Netns, Network, Result, Subnet};
@@ -141,12 +141,12 @@ pub(crate) fn plug(
     }
     plug.configure(&mut batch);
     netns.with_socket(|inside| Ok(inside.run(&batch)?))?;
-    join(host, &plug.endpoint.host_interface, options)?;
+    join(host, &plug.endpoint.host_interface, plug.endpoint.mac, options)?;
     netns.with_socket(|inside| Ok(inside.run(Batch::new().settle_link(LinkName::Index(plug.index)))?))
 }
 
 /// Makes the host's end a port of the bridge, and returns when frames pass.
-pub(crate) fn join(host: &mut Socket, name: &str, options: &BridgeOptions) -> Result<()> {
+pub(crate) fn join(host: &mut Socket, name: &str, mac: Option<Mac>, options: &BridgeOptions) -> Result<()> {
     let bridge = host.link(LinkName::Name(&options.link))?;
     let bridge = bridge.ok_or_else(|| Error::Conflict(format!("bridge {} is gone", options.link)))?;
     let name = LinkName::Name(name);
@@ -154,7 +154,17 @@ pub(crate) fn join(host: &mut Socket, name: &str, options: &BridgeOptions) -> Re
     batch.set_link(name, &SetLink { master: Some(bridge.index), up: Some(true), ..SetLink::default() });
     // hairpin: with `bridge-nf-call-iptables` a container that uses its own published port gets its frame back
     let port = BridgePort { isolated: (!options.icc).then_some(true), hairpin: Some(true) };
-    batch.set_bridge_port(name, port).settle_link(name).settle_link(LinkName::Index(bridge.index));
+    batch.set_bridge_port(name, port);
+    host.run(&batch)?;
+    // asking for the link also settles it
+    let port = host.link(name)?.ok_or_else(|| Error::Conflict(format!("interface {name} is gone")))?;
+    let mut batch = Batch::new();
+    batch.settle_link(LinkName::Index(bridge.index));
+    if let Some(mac) = mac {
+        // the one that had this address before may not be quite gone: frames are for the new one from now on
+        let entry = Neighbour { link: port.index, address: None, mac: mac.0, forwarding: true, permanent: false };
+        batch.add_neighbour(&entry);
+    }
     Ok(host.run(&batch)?)
 }
 

@@ -69,7 +69,7 @@ impl Networks {
             if port.is_some_and(|p| Some(p.master) == bridge && p.up) {
                 return Ok(false);
             }
-            bridge::join(host, &endpoint.host_interface, options)?;
+            bridge::join(host, &endpoint.host_interface, endpoint.mac, options)?;
             Ok(true)
         })
     }

@@ -274,6 +274,14 @@ fn r_net_16_ipv6() {
     let six = a.sandbox.endpoints[0].ipv6.unwrap();
     assert_eq!(six.prefix, 64);
     a.serve(80);
+    // the kernel starts to listen for who asks for an address a little after it has given it
+    let listens = |group: &str, link: &str| {
+        let list = std::fs::read_to_string("/proc/net/igmp6").unwrap();
+        list.lines().any(|l| l.contains(group) && l.contains(link))
+    };
+    machine.until("a is asked", || a.run(|| listens("ff0200000000000000000001ff000002", "eth0")));
+    machine.until("b is asked", || b.run(|| listens("ff0200000000000000000001ff000003", "eth0")));
+    machine.until("the bridge is asked", || machine.run(|| listens("ff0200000000000000000001ff000001", "br-")));
     assert_eq!(b.ask((six.address, 80)).unwrap(), b.sandbox.endpoints[0].ipv6.unwrap().address.to_string());
     machine.serve_outside(8080);
     assert_eq!(b.ask((Machine::OUTSIDE6, 8080)).unwrap(), Machine::HOST6.to_string());
@@ -316,6 +324,22 @@ fn r_net_01_reconcile_after_a_crash() {
     let wish = Attach { ports: vec![tcp(None, 8080, 1)], ..machine.on("bridge") };
     let refused = machine.run(|| networks.attach(&id(5), &networks.namespace().unwrap(), &wish));
     assert!(matches!(refused, Err(Error::Conflict(_))), "the port is still taken");
+}
+
+#[test]
+fn an_address_is_the_new_containers_at_once() {
+    let machine = Machine::new();
+    let networks = machine.open(Config::default());
+    let old = machine.start(&networks, 1, &machine.on("bridge"));
+    old.serve(80);
+    assert!(machine.ask((old.ip(), 80)).is_ok());
+    networks.detach(&id(1)).unwrap();
+    // the old namespace is still there when the next container gets the address
+    let new = machine.start(&networks, 2, &machine.on("bridge"));
+    assert_eq!(new.ip(), old.ip());
+    new.serve(81);
+    assert!(machine.ask((new.ip(), 81)).is_ok());
+    assert!(machine.ask((new.ip(), 80)).is_err());
 }
 
 #[test]

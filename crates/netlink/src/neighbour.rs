@@ -43,6 +43,7 @@ impl Batch {
 fn body(w: &mut Writer, entry: &Neighbour) {
     const SELF: u8 = 2;
     const MASTER: u8 = 4;
+    const REACHABLE: u16 = 2;
     const STALE: u16 = 4;
     const PERMANENT: u16 = 0x80;
     let (af, flags) = match (entry.forwarding, entry.address) {
@@ -51,9 +52,14 @@ fn body(w: &mut Writer, entry: &Neighbour) {
         (false, Some(address)) => (family(address), 0),
         (false, None) => (0, 0),
     };
+    let state = match (entry.permanent, entry.forwarding) {
+        (true, _) => PERMANENT,
+        (false, true) => REACHABLE,
+        (false, false) => STALE,
+    };
     w.raw(&[af, 0, 0, 0]);
     w.raw(&entry.link.to_ne_bytes());
-    w.raw(&(if entry.permanent { PERMANENT } else { STALE }).to_ne_bytes());
+    w.raw(&state.to_ne_bytes());
     w.raw(&[flags, 0]);
     if let Some(address) = entry.address {
         w.attribute(NDA_DST, &ip_bytes(address));
