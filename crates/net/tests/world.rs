@@ -276,7 +276,7 @@ fn r_net_16_ipv6() {
     a.serve(80);
     // the kernel starts to listen for who asks for an address a little after it has given it
     let listens = |group: &str, link: &str| {
-        let list = std::fs::read_to_string("/proc/net/igmp6").unwrap();
+        let list = std::fs::read_to_string("/proc/thread-self/net/igmp6").unwrap();
         list.lines().any(|l| l.contains(group) && l.contains(link))
     };
     machine.until("a is asked", || a.run(|| listens("ff0200000000000000000001ff000002", "eth0")));
