@@ -55,7 +55,13 @@ async fn stub(peer: Peer, request: Request<Incoming>) -> Response<Body> {
             let body = Body::items(items, Ok).until(async move { peer.gone().await });
             body::typed(StatusCode::OK, "text/plain", body)
         }
-        "/later" => body::typed(StatusCode::OK, "text/plain", Body::Later(Box::pin(pending()))),
+        "/later" => {
+            let later = async move {
+                peer.gone().await;
+                Bytes::new()
+            };
+            body::typed(StatusCode::OK, "text/plain", Body::Later(Box::pin(later)))
+        }
         _ => body::json(StatusCode::OK, &path),
     }
 }
@@ -141,10 +147,12 @@ async fn a_client_that_closes_its_half_gets_its_answer() {
 
 #[tokio::test]
 async fn a_head_goes_out_before_its_body() {
-    let (mut client, _stop, _gone) = connect();
+    let (mut client, _stop, mut gone) = connect();
     send(&mut client, "POST /later HTTP/1.1\r\nHost: d\r\n\r\n").await;
     let head = until(&mut client, "\r\n\r\n").await;
     assert!(head.contains("Transfer-Encoding: chunked\r\n"), "{head}");
+    drop(client);
+    assert_eq!(gone.recv().await, None);
 }
 
 #[tokio::test]

@@ -88,7 +88,14 @@ pub(super) async fn wait(call: &Call<'_>, name: &str) -> Answer {
     let early_head = !call.before(30);
     let condition = if early_head { condition } else { WaitCondition::NotRunning };
     let wait = call.engine.container_wait(name, condition).await?;
-    let finish = async move { body::line(&json::container::waited(wait.finish().await)) };
+    let peer = call.peer.clone();
+    let finish = async move {
+        tokio::select! {
+            result = wait.finish() => body::line(&json::container::waited(result)),
+            // nobody is left to tell
+            () = peer.gone() => bytes::Bytes::new(),
+        }
+    };
     let body = if early_head { Body::Later(Box::pin(finish)) } else { Body::from(finish.await) };
     Ok(body::typed(StatusCode::OK, "application/json", body))
 }
