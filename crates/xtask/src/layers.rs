@@ -6,11 +6,11 @@ use crate::metadata::Metadata;
 const LAYERS: &[(u8, &[&str])] = &[
     (0, &["wharf-sys", "wharf-spec", "wharf-api", "wharf-template", "wharf-hello"]),
     (1, &["wharf-cgroup", "wharf-netlink", "wharf-archive", "wharf-state"]),
-    (2, &["wharf-runtime", "wharf-store", "wharf-logs"]),
+    (2, &["wharf-runtime", "wharf-store", "wharf-logs", "wharf-netd"]),
     (3, &["wharf-shim", "wharf-registry", "wharf-build", "wharf-net", "wharf-volume"]),
     (4, &["wharf-engine"]),
     (5, &["wharf-http"]),
-    (6, &["wharfd", "wharf", "wharf-shim-exe", "wharf-oci", "wharf-netd"]),
+    (6, &["wharfd", "wharf", "wharf-shim-exe", "wharf-oci"]),
 ];
 
 /// Crates that only tests use; no crate of a layer may depend on them outside its tests.
