@@ -256,7 +256,19 @@ impl Engine {
     }
 
     /// Everything about one.
+    ///
+    /// A client asks as soon as its stream has ended, which may be before the keeper's word of the exit was read here. So while an exec
+    /// counts as running, its keeper is asked, and what it says of the end is taken over.
     pub async fn exec_inspect(&self, id: &str) -> Result<Exec> {
+        let exec = self.inner.execs.get(id)?;
+        let live = self.inner.index.get(&exec.container).and_then(|handle| handle.live()).filter(|_| exec.running);
+        let Some(live) = live else { return Ok(exec) };
+        if let Ok((snapshot, _)) = live.keeper.snapshot().await {
+            let end = snapshot.execs.iter().find(|known| known.id == exec.id.as_str()).and_then(|known| known.exit);
+            if let Some(exit) = end {
+                self.inner.exec_ended(&exec.container, exec.id.as_str(), exit.code);
+            }
+        }
         self.inner.execs.get(id)
     }
 
@@ -266,5 +278,14 @@ impl Engine {
         let live = self.inner.index.get(&exec.container).and_then(|handle| handle.live());
         let live = live.filter(|_| exec.running).ok_or_else(|| Error::Conflict(format!("Exec {id} is not running")))?;
         live.keeper.resize(Target::Exec(id.to_owned()), width, height).await.map_err(|e| Error::system("resize", e))
+    }
+}
+
+impl crate::Inner {
+    /// Notes the end of an exec, once, and tells of it.
+    pub(crate) fn exec_ended(&self, container: &wharf_spec::id::ContainerId, exec: &str, code: i32) {
+        if self.execs.ended(exec, code) {
+            self.container_event(container, "exec_die", &[("execID", exec), ("exitCode", &code.to_string())]);
+        }
     }
 }

@@ -31,8 +31,8 @@ rows! {
         let ipc = host.run("readlink", &["/proc/self/ns/ipc"]).ok();
         assert_eq!(inside(&host, cli, &["--ipc", "host"], "readlink /proc/self/ns/ipc"), ipc);
         host.cli(cli, &["run", "-d", "--name", "a1", "--ipc", "shareable", "busybox", "sleep", "600"]).ok();
-        let theirs = host.cli(cli, &["exec", "a1", "sh", "-c", "readlink /proc/self/ns/pid /proc/self/ns/ipc"]).ok();
-        assert_eq!(inside(&host, cli, &["--pid", "container:a1", "--ipc", "container:a1"], "readlink /proc/self/ns/pid /proc/self/ns/ipc"), theirs);
+        let theirs = host.cli(cli, &["exec", "a1", "sh", "-c", "readlink /proc/self/ns/pid; readlink /proc/self/ns/ipc"]).ok();
+        assert_eq!(inside(&host, cli, &["--pid", "container:a1", "--ipc", "container:a1"], "readlink /proc/self/ns/pid; readlink /proc/self/ns/ipc"), theirs);
         let processes = inside(&host, cli, &["--pid", "container:a1"], "ps");
         assert!(processes.contains("sleep 600"), "{processes}");
     }

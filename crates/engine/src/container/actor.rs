@@ -406,10 +406,8 @@ impl Actor {
         }
     }
 
-    fn exec_ended(&mut self, exec: &str, exit: protocol::Exit) {
-        if self.inner.execs.ended(exec, exit.code) {
-            self.inner.container_event(&self.id, "exec_die", &[("execID", exec), ("exitCode", &exit.code.to_string())]);
-        }
+    fn exec_ended(&self, exec: &str, exit: protocol::Exit) {
+        self.inner.exec_ended(&self.id, exec, exit.code);
     }
 
     /// The connection ended: the keeper told of the end before and is gone, or it was killed.

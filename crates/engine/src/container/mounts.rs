@@ -228,10 +228,10 @@ fn mount(declared: &Mount, driver: &str) -> Result<Wanted> {
             one
         }
         "" => {
-            return Err(Error::InvalidParameter("invalid mount config for type \"\": mount type unknown: \"\"".into()));
+            return Err(Error::InvalidParameter("invalid mount config for type \"\": mount type unknown".into()));
         }
         "image" | "npipe" | "cluster" => return Err(invalid(format!("mount type {kind} is not supported"))),
-        _ => return Err(invalid(format!("mount type unknown: {kind:?}"))),
+        _ => return Err(invalid("mount type unknown".to_owned())),
     };
     one.point.rw = !read_only;
     Ok(one)

@@ -92,9 +92,9 @@ impl Session {
         self.wants[stream as usize]
     }
 
-    /// No more of this stream will come; whether that was the last one it wanted.
-    pub(super) fn output_ended(&mut self, stream: Stream) -> bool {
-        std::mem::take(&mut self.wants[stream as usize]) && self.wants == [false; 2]
+    /// No more of this stream will come.
+    pub(super) fn output_ended(&mut self, stream: Stream) {
+        self.wants[stream as usize] = false;
     }
 
     /// Whether it receives nothing (any more).

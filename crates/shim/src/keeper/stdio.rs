@@ -99,10 +99,9 @@ impl Keeper {
             let written = self.log.finish(stream, Timestamp::now());
             self.logged(written, 0);
         }
+        // the client sees its end when the process is over, not now: it asks for the exit code as soon as it does
         for session in self.sessions.values_mut().filter(|session| session.process == number) {
-            if session.output_ended(stream) {
-                session.end(AttachEnd::Finished);
-            }
+            session.output_ended(stream);
         }
     }
 

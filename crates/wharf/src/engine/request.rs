@@ -263,6 +263,13 @@ impl Client {
     ) -> Result<(Head, Body), Error> {
         let target = self.path(path, query)?;
         let (head, body) = self.exchange(method, &target, headers, payload)?;
+        // engines answer a path like `/containers//web/json` with the clean one
+        if let Some(clean) = head.get("location").filter(|_| head.status == 301 && method == Method::Get) {
+            let clean = clean.to_owned();
+            self.collect(body)?;
+            let (head, body) = self.exchange(method, &clean, headers, Payload::Nothing)?;
+            return self.accept(head, body, &clean);
+        }
         self.accept(head, body, &target)
     }
 
