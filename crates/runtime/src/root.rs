@@ -2,8 +2,7 @@
 
 use crate::plan::{Overlay, Root};
 use crate::{Step, child};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fd::OwnedFd;
 use std::ffi::CStr;
 use wharf_sys::Result;
 
@@ -34,41 +33,18 @@ pub(crate) fn name(root: &Root) -> &CStr {
 
 /// An overlay, detached. Index and metacopy are off as with Docker: layers must stay plain folders.
 fn mount_overlay(overlay: &Overlay) -> Result<OwnedFd> {
-    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
-    use rustix::mount::{fsconfig_set_flag, fsconfig_set_string};
-    let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let context = context.as_fd();
-    fsconfig_set_string(context, c"source", &overlay.source)?;
-    for lower in &overlay.lower {
-        set_folder(context, c"lowerdir+", lower)?;
-    }
-    if let Some((upper, work)) = &overlay.upper {
-        set_folder(context, c"upperdir", upper)?;
-        set_folder(context, c"workdir", work)?;
+    let mut options = overlay.options.clone();
+    if overlay.upper.is_some() {
         for key in [c"index", c"metacopy"] {
             if !overlay.options.iter().any(|(own, _)| own.as_c_str() == key) {
-                fsconfig_set_string(context, key, c"off")?;
+                options.push((key.into(), Some(c"off".into())));
             }
         }
     }
-    for (key, value) in &overlay.options {
-        match value {
-            Some(value) => fsconfig_set_string(context, key.as_c_str(), value.as_c_str())?,
-            None => fsconfig_set_flag(context, key.as_c_str())?,
-        }
-    }
-    fsconfig_create(context)?;
-    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-}
-
-/// A folder of an overlay: by name, so that the mount table shows it, or, when the name is longer than the kernel takes, by
-/// descriptor (Linux 6.13).
-fn set_folder(context: BorrowedFd<'_>, key: &CStr, path: &CStr) -> Result<()> {
-    const LONGEST: usize = 255;
-    if path.count_bytes() <= LONGEST {
-        return rustix::mount::fsconfig_set_string(context, key, path);
-    }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = rustix::fs::open(path, flags, Mode::empty())?;
-    rustix::mount::fsconfig_set_fd(context, key, folder.as_fd())
+    wharf_sys::overlay::mount(&wharf_sys::overlay::Overlay {
+        source: &overlay.source,
+        lower: &overlay.lower,
+        upper: overlay.upper.as_ref().map(|(upper, work)| (upper.as_c_str(), work.as_c_str())),
+        options: &options,
+    })
 }

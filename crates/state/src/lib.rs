@@ -63,20 +63,12 @@ impl std::fmt::Debug for Db {
 impl Db {
     /// Opens or creates the file, then applies what is missing of each owner's migrations.
     pub fn open(path: &Path, migrations: &[Migrations]) -> Result<Db> {
-        let mut connection = connect(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        )?;
+        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         for set in migrations {
             migrate(&mut connection, set)?;
         }
         let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        Ok(Db {
-            shared: Arc::new(Shared {
-                writer: writer::Writer::start(connection)?,
-                reader: Mutex::new(reader),
-            }),
-        })
+        Ok(Db { shared: Arc::new(Shared { writer: writer::Writer::start(connection)?, reader: Mutex::new(reader) }) })
     }
 
     /// Applies an owner's migrations to an open database (for a crate that joins later).
@@ -87,10 +79,7 @@ impl Db {
     /// Runs `f` on the writer thread and returns when its effects are on the disk. An `Err` from `f` undoes what `f` did and nothing else.
     ///
     /// Blocks the calling thread; from async code use [`Db::submit`].
-    pub fn write<T, E>(
-        &self,
-        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
+    pub fn write<T, E>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
@@ -100,9 +89,7 @@ impl Db {
             // the receiver waits below; it cannot be gone
             let _ = sender.send(result);
         });
-        receiver
-            .recv()
-            .unwrap_or_else(|_| Err(E::from(Error::Closed)))
+        receiver.recv().unwrap_or_else(|_| Err(E::from(Error::Closed)))
     }
 
     /// Queues `f` and returns at once; `done` is called on the writer thread after the commit (or the failure). It must not block.
@@ -118,15 +105,10 @@ impl Db {
     }
 
     /// Runs `f` on a consistent view of what has been committed.
-    pub fn read<T, E: From<Error>>(
-        &self,
-        f: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn read<T, E: From<Error>>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, E>) -> Result<T, E> {
         let connection = self.reader();
         // a deferred transaction: its first read fixes the view
-        let tx = connection
-            .unchecked_transaction()
-            .map_err(|e| E::from(Error::from(e)))?;
+        let tx = connection.unchecked_transaction().map_err(|e| E::from(Error::from(e)))?;
         f(&Transaction::new(&tx))
     }
 
@@ -137,24 +119,12 @@ impl Db {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    let open = |source| Error::Open {
-        path: path.to_owned(),
-        source,
-    };
-    let connection =
-        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(open)?;
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .map_err(open)?;
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .map_err(open)?;
-    connection
-        .pragma_update(None, "foreign_keys", "ON")
-        .map_err(open)?;
-    connection
-        .pragma_update(None, "cache_size", -CACHE_KIB)
-        .map_err(open)?;
+    let open = |source| Error::Open { path: path.to_owned(), source };
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(open)?;
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+    connection.pragma_update(None, "foreign_keys", "ON").map_err(open)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(open)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

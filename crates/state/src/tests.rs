@@ -32,10 +32,7 @@ fn what_was_written_is_there_after_reopening() {
     db.write(|tx| tx.put(T, "a", b"1")).expect("put");
     drop(db);
     let db = Db::open(&dir.path().join("state.db"), &[V1]).expect("reopen");
-    assert_eq!(
-        db.read(|tx| tx.get(T, "a")).expect("get").as_deref(),
-        Some(&b"1"[..])
-    );
+    assert_eq!(db.read(|tx| tx.get(T, "a")).expect("get").as_deref(), Some(&b"1"[..]));
 }
 
 #[test]
@@ -66,10 +63,7 @@ fn parallel_writers_all_arrive() {
         for i in 0..8 {
             let db = &db;
             scope.spawn(move || {
-                (0..50).for_each(|j| {
-                    db.write(move |tx| tx.put(T, &format!("{i}-{j:02}"), b""))
-                        .expect("put")
-                })
+                (0..50).for_each(|j| db.write(move |tx| tx.put(T, &format!("{i}-{j:02}"), b"")).expect("put"))
             });
         }
     });
@@ -79,22 +73,12 @@ fn parallel_writers_all_arrive() {
 #[test]
 fn migrations_run_once_and_a_newer_file_is_refused() {
     let (dir, db) = open();
-    const V2: Migrations = Migrations {
-        owner: "test",
-        steps: &[V1.steps[0], "CREATE TABLE more (x)"],
-    };
+    const V2: Migrations = Migrations { owner: "test", steps: &[V1.steps[0], "CREATE TABLE more (x)"] };
     drop(db);
     let path = dir.path().join("state.db");
     drop(Db::open(&path, &[V2]).expect("upgrade"));
     drop(Db::open(&path, &[V2]).expect("same again"));
-    assert!(matches!(
-        Db::open(&path, &[V1]),
-        Err(Error::Newer {
-            found: 2,
-            known: 1,
-            ..
-        })
-    ));
+    assert!(matches!(Db::open(&path, &[V1]), Err(Error::Newer { found: 2, known: 1, .. })));
 }
 
 #[test]

@@ -11,10 +11,7 @@ pub struct Table(pub &'static str);
 impl Table {
     /// The SQL that creates it, for a migration step.
     pub fn create_sql(self) -> String {
-        format!(
-            "CREATE TABLE IF NOT EXISTS {} (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;",
-            self.0
-        )
+        format!("CREATE TABLE IF NOT EXISTS {} (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;", self.0)
     }
 }
 
@@ -36,9 +33,7 @@ impl<'a> Transaction<'a> {
 
     /// The document under `key`.
     pub fn get(&self, table: Table, key: &str) -> Result<Option<Vec<u8>>> {
-        let mut statement = self
-            .connection
-            .prepare_cached(&format!("SELECT doc FROM {} WHERE key = ?1", table.0))?;
+        let mut statement = self.connection.prepare_cached(&format!("SELECT doc FROM {} WHERE key = ?1", table.0))?;
         Ok(statement.query_row([key], |row| row.get(0)).optional()?)
     }
 
@@ -54,10 +49,7 @@ impl<'a> Transaction<'a> {
 
     /// Writes a document only when the key is free; says whether it did.
     pub fn insert(&self, table: Table, key: &str, doc: &[u8]) -> Result<bool> {
-        let sql = format!(
-            "INSERT INTO {} (key, doc) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING",
-            table.0
-        );
+        let sql = format!("INSERT INTO {} (key, doc) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING", table.0);
         Ok(self.connection.prepare_cached(&sql)?.execute((key, doc))? == 1)
     }
 
@@ -68,25 +60,13 @@ impl<'a> Transaction<'a> {
     }
 
     /// Calls `f` with each key and document in key order.
-    pub fn scan<E: From<Error>>(
-        &self,
-        table: Table,
-        mut f: impl FnMut(&str, &[u8]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn scan<E: From<Error>>(&self, table: Table, mut f: impl FnMut(&str, &[u8]) -> Result<(), E>) -> Result<(), E> {
         let sql = format!("SELECT key, doc FROM {} ORDER BY key", table.0);
         let mut statement = self.connection.prepare_cached(&sql).map_err(Error::from)?;
         let mut rows = statement.query([]).map_err(Error::from)?;
         while let Some(row) = rows.next().map_err(Error::from)? {
-            let key = row
-                .get_ref(0)
-                .map_err(Error::from)?
-                .as_str()
-                .map_err(|e| Error::Sql(e.into()))?;
-            let doc = row
-                .get_ref(1)
-                .map_err(Error::from)?
-                .as_blob()
-                .map_err(|e| Error::Sql(e.into()))?;
+            let key = row.get_ref(0).map_err(Error::from)?.as_str().map_err(|e| Error::Sql(e.into()))?;
+            let doc = row.get_ref(1).map_err(Error::from)?.as_blob().map_err(|e| Error::Sql(e.into()))?;
             f(key, doc)?;
         }
         Ok(())
@@ -101,23 +81,12 @@ impl<'a> Transaction<'a> {
 /// Brings the tables of one owner up to date.
 pub(crate) fn migrate(tx: &Transaction<'_>, set: &Migrations) -> Result<()> {
     let sql = tx.sql();
-    sql.execute_batch(
-        "CREATE TABLE IF NOT EXISTS migrations (owner TEXT PRIMARY KEY, version INTEGER NOT NULL)",
-    )?;
-    let found: Option<i64> = sql
-        .query_row(
-            "SELECT version FROM migrations WHERE owner = ?1",
-            [set.owner],
-            |row| row.get(0),
-        )
-        .optional()?;
+    sql.execute_batch("CREATE TABLE IF NOT EXISTS migrations (owner TEXT PRIMARY KEY, version INTEGER NOT NULL)")?;
+    let found: Option<i64> =
+        sql.query_row("SELECT version FROM migrations WHERE owner = ?1", [set.owner], |row| row.get(0)).optional()?;
     let found = usize::try_from(found.unwrap_or(0)).unwrap_or(usize::MAX);
     if found > set.steps.len() {
-        return Err(Error::Newer {
-            owner: set.owner.into(),
-            found,
-            known: set.steps.len(),
-        });
+        return Err(Error::Newer { owner: set.owner.into(), found, known: set.steps.len() });
     }
     for step in &set.steps[found..] {
         sql.execute_batch(step)?;

@@ -32,10 +32,7 @@ impl Writer {
             .stack_size(STACK)
             .spawn(move || run(&connection, &receiver))
             .map_err(Error::Thread)?;
-        Ok(Writer {
-            queue: Some(sender),
-            thread: Some(thread),
-        })
+        Ok(Writer { queue: Some(sender), thread: Some(thread) })
     }
 
     pub(crate) fn submit<T, E>(
@@ -91,9 +88,7 @@ fn in_savepoint<T, E: From<Error>>(
             Ok(value)
         }
         Err(error) => {
-            sql("ROLLBACK TO job")
-                .and_then(|()| sql("RELEASE job"))
-                .map_err(Error::from)?;
+            sql("ROLLBACK TO job").and_then(|()| sql("RELEASE job")).map_err(Error::from)?;
             Err(error)
         }
     }
@@ -101,9 +96,7 @@ fn in_savepoint<T, E: From<Error>>(
 
 fn run(connection: &Connection, queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
-        let begun = connection
-            .execute_batch("BEGIN IMMEDIATE")
-            .map_err(Error::from);
+        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
         let open = begun.is_ok().then_some(connection);
         let mut answers = vec![first(open)];
         while answers.len() < GROUP {

@@ -1,16 +1,19 @@
 //! Snapshots: the writable root of each container on top of its image's layers.
 
 use std::{
+    ffi::CString,
     fs::File,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
-        unix::fs::{DirBuilderExt, PermissionsExt, symlink},
+        fd::{AsFd, OwnedFd},
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt, PermissionsExt, symlink},
+        },
     },
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use wharf_spec::id::{ContainerId, ImageId};
 
 use crate::{
@@ -272,39 +275,21 @@ fn make_dir(path: &Path, mode: u32) -> Result<()> {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).map_err(Error::io("chmod", path))
 }
 
-/// Longest string that `fsconfig` takes, without its NUL.
-const LONGEST_VALUE: usize = 255;
-
-/// Mounts an overlay that is attached nowhere. Layers are added one by one, so that their number and the length of their
-/// paths is bounded by the kernel only.
+/// Mounts an overlay that is attached nowhere.
 pub(crate) fn mount_overlay(lower: &[PathBuf], upper: Option<(&Path, &Path)>) -> Result<OwnedFd> {
     let what = Path::new("overlay");
-    let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(Error::io("fsopen", what))?;
-    // a value is at most 255 bytes long: a longer path goes by a descriptor, which must live until the mount is made
-    let mut open: Vec<OwnedFd> = Vec::new();
-    let mut set = |key: &str, path: &Path| {
-        let set = |value: &Path| {
-            rustix::mount::fsconfig_set_string(context.as_fd(), key, value).map_err(Error::io("fsconfig", path))
-        };
-        if path.as_os_str().len() <= LONGEST_VALUE {
-            return set(path);
-        }
-        let fd: OwnedFd = File::open(path).map_err(Error::io("open", path))?.into();
-        let value = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
-        open.push(fd);
-        set(&value)
+    let name = |path: &Path| {
+        let nul = |_| Error::io("mount", path)(std::io::Error::from(std::io::ErrorKind::InvalidInput));
+        CString::new(path.as_os_str().as_bytes()).map_err(nul)
     };
-    for path in lower {
-        set("lowerdir+", path)?;
+    let lower = lower.iter().map(|path| name(path)).collect::<Result<Vec<_>>>()?;
+    let upper = upper.map(|(upper, work)| Ok::<_, Error>((name(upper)?, name(work)?))).transpose()?;
+    let mut options = Vec::new();
+    if upper.is_some() {
+        let text = |text: &str| CString::new(text).unwrap_or_default();
+        options.extend(OVERLAY_OPTIONS.iter().map(|(key, value)| (text(key), Some(text(value)))));
     }
-    if let Some((upper, work)) = upper {
-        set("upperdir", upper)?;
-        set("workdir", work)?;
-        for (key, value) in OVERLAY_OPTIONS {
-            rustix::mount::fsconfig_set_string(context.as_fd(), key, value).map_err(Error::io("fsconfig", what))?;
-        }
-    }
-    rustix::mount::fsconfig_create(context.as_fd()).map_err(Error::io("mount", what))?;
-    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .map_err(Error::io("fsmount", what))
+    let upper = upper.as_ref().map(|(upper, work)| (upper.as_c_str(), work.as_c_str()));
+    let overlay = wharf_sys::overlay::Overlay { source: c"overlay", lower: &lower, upper, options: &options };
+    wharf_sys::overlay::mount(&overlay).map_err(Error::io("mount", what))
 }

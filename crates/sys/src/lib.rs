@@ -16,6 +16,7 @@ pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod netlink;
+pub mod overlay;
 pub mod pidfd;
 pub mod prctl;
 pub mod quota;
