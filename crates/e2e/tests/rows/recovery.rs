@@ -26,8 +26,10 @@ rows! {
         let mut heard = String::new();
         BufReader::new(typist.stdout.take().unwrap()).read_line(&mut heard).unwrap();
         assert_eq!(heard, "got again\n");
-        drop(stdin);
+        // a client whose input ended would go on to wait for the container
+        typist.kill().unwrap();
         typist.wait().unwrap();
+        drop(stdin);
         host.cli(cli, &["kill", "printer"]).ok();
         host.cli(cli, &["wait", "printer"]).ok();
         let logs = host.cli(cli, &["logs", "printer"]).stdout;
@@ -141,7 +143,7 @@ fn fail_points() -> Vec<String> {
 #[test]
 fn r_ctr_10_kill_9_at_every_step() {
     let points = fail_points();
-    for operation in ["create", "start", "stop", "remove"] {
+    for operation in ["create", "start", "exit", "remove"] {
         let prefix = format!("engine.{operation}.");
         assert!(points.iter().any(|p| p.starts_with(&prefix)), "{operation} has fail points: {points:?}");
     }
@@ -156,7 +158,7 @@ fn r_ctr_10_a_failing_step_is_undone() {
         let mut host = Host::boot();
         host.take_daemon().kill();
         host.start_with(&[], &format!("{point}=error"));
-        assert_ne!(host.docker(&["run", "--rm", "--name", "c1", "busybox", "true"]).code, 0, "{point}");
+        assert_ne!(host.docker(&["run", "--rm", "--name", "c1", "-v", "/data", "busybox", "true"]).code, 0, "{point}");
         host.api().call("DELETE", "/containers/c1?force=1", Value::Null);
         host.assert_no_leaks();
     }

@@ -1,4 +1,4 @@
-//! Commands and flags of clusters (the grammar; the commands answer that there is no cluster here).
+//! Table of the commands and flags of clusters (the grammar; the commands answer that there is no cluster here).
 
 use super::{Action, Args, Check, Command, Flag, Kind, Needs};
 
