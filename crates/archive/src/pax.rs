@@ -34,8 +34,11 @@ impl Records {
         }
         match key {
             b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
-                let wanted =
-                    if self.sparse_00.len() % 2 == 0 { &b"GNU.sparse.offset"[..] } else { b"GNU.sparse.numbytes" };
+                let wanted = if self.sparse_00.len().is_multiple_of(2) {
+                    &b"GNU.sparse.offset"[..]
+                } else {
+                    b"GNU.sparse.numbytes"
+                };
                 if key != wanted {
                     return Err(Error::Corrupt("sparse map out of order".into()));
                 }

@@ -132,11 +132,11 @@ impl Unpacker<'_> {
             return reader.payload_as_raw();
         };
         let parent = self.open_parent(path.parent().unwrap_or(Path::new("")))?;
-        if self.options.whiteouts == Whiteouts::Overlay {
-            if let Some(hidden) = name.as_bytes().strip_prefix(WHITEOUT) {
-                self.whiteout(&parent, &path, name, OsStr::from_bytes(hidden), reader.observer().files())?;
-                return reader.payload_as_raw();
-            }
+        if self.options.whiteouts == Whiteouts::Overlay
+            && let Some(hidden) = name.as_bytes().strip_prefix(WHITEOUT)
+        {
+            self.whiteout(&parent, &path, name, OsStr::from_bytes(hidden), reader.observer().files())?;
+            return reader.payload_as_raw();
         }
         let result = self.make(reader, member, &path, &parent, name);
         // keeps the folder for the next member
@@ -343,10 +343,10 @@ impl Unpacker<'_> {
 
     /// The folder `path`, made when it is not there.
     fn open_parent(&mut self, path: &Path) -> Result<OwnedFd> {
-        if let Some((known, fd)) = self.parent.take() {
-            if known == path {
-                return Ok(fd);
-            }
+        if let Some((known, fd)) = self.parent.take()
+            && known == path
+        {
+            return Ok(fd);
         }
         match open_beneath(self.root, path) {
             Err(Errno::NOENT) => {}

@@ -42,13 +42,15 @@ fn memory(cgroup: &Cgroup, memory: &Memory, fresh: bool) -> Result<(), Error> {
     if memory.limit == Some(-1) && memory.swap.unwrap_or(0) == 0 && !fresh && dir.exists(SWAP) {
         swap = Some(-1);
     }
-    if let (Some(limit), Some(swap)) = (memory.limit, memory.swap) {
-        if limit > 0 && swap > 0 && swap < limit {
-            return Err(Error::InvalidInput {
-                field: "memory swap",
-                reason: "memory+swap limit should be >= memory limit".to_owned(),
-            });
-        }
+    if let (Some(limit), Some(swap)) = (memory.limit, memory.swap)
+        && limit > 0
+        && swap > 0
+        && swap < limit
+    {
+        return Err(Error::InvalidInput {
+            field: "memory swap",
+            reason: "memory+swap limit should be >= memory limit".to_owned(),
+        });
     }
     // the kernel insists on memory ≤ memory+swap at every moment
     let swap_first = match swap {

@@ -89,10 +89,10 @@ fn cpu(dir: &Dir, cpu: &Cpu) -> Result<(), Error> {
     }
     let mut burst = cpu.burst.map(|burst| burst.to_string());
     // a burst above the quota in force is refused before the quota, one below it after
-    if let Some(value) = &burst {
-        if dir.write_limit("cpu.max.burst", value).is_ok() {
-            burst = None;
-        }
+    if let Some(value) = &burst
+        && dir.write_limit("cpu.max.burst", value).is_ok()
+    {
+        burst = None;
     }
     if cpu.quota.unwrap_or(0) != 0 || cpu.period.unwrap_or(0) != 0 {
         dir.write_limit("cpu.max", &cpu_max(cpu, &dir.read_if_any("cpu.max")?.unwrap_or_default()))?;

@@ -169,15 +169,16 @@ impl Removal<'_> {
             }
             return self.delete(&image.id, force, prune, false);
         }
-        if !force && is_single_name(&image) {
-            if let Some(user) = (self.users)(&image.id).first() {
-                return Err(Error::Conflict(format!(
-                    "unable to remove repository reference \"{name}\" (must force) - container {} is using its referenced \
+        if !force
+            && is_single_name(&image)
+            && let Some(user) = (self.users)(&image.id).first()
+        {
+            return Err(Error::Conflict(format!(
+                "unable to remove repository reference \"{name}\" (must force) - container {} is using its referenced \
                      image {}",
-                    user.container.short(),
-                    image.id.short()
-                )));
-            }
+                user.container.short(),
+                image.id.short()
+            )));
         }
         let AnyReference::Named(reference) = AnyReference::parse(name)? else {
             return Err(Error::NoSuchImage(name.into()));

@@ -98,10 +98,10 @@ impl Intake {
     fn push(&mut self, piece: Vec<u8>) {
         self.hasher.update(&piece);
         self.length += piece.len() as u64;
-        if let Some(pieces) = &self.pieces {
-            if pieces.send(piece).is_err() {
-                self.pieces = None;
-            }
+        if let Some(pieces) = &self.pieces
+            && pieces.send(piece).is_err()
+        {
+            self.pieces = None;
         }
     }
 

@@ -138,11 +138,11 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            if let Err(error) = remove_tree(path) {
-                // the next start of the daemon empties the folder
-                tracing::warn!("unfinished folder stays until the next start: {error}");
-            }
+        if let Some(path) = &self.path
+            && let Err(error) = remove_tree(path)
+        {
+            // the next start of the daemon empties the folder
+            tracing::warn!("unfinished folder stays until the next start: {error}");
         }
     }
 }

@@ -148,15 +148,6 @@ pub fn exit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Gives the calling thread a working folder, root and umask of its own (`unshare(CLONE_FS)`).
-///
-/// # Errors
-/// `ENOMEM`.
-pub fn unshare_working_folder() -> Result<()> {
-    // SAFETY: takes a flag word only; what it unshares is used by path look-ups of this thread alone.
-    check(unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_FS) }).map(drop)
-}
-
 /// unshare(2) of namespaces.
 ///
 /// # Errors

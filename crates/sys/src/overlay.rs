@@ -87,9 +87,11 @@ fn finish(context: BorrowedFd<'_>, overlay: &Overlay<'_>) -> Result<OwnedFd> {
     fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
-/// The kernel looks the numbers up when the file system is made, from the working folder of the calling thread: so a thread of
-/// its own does it, whose working folder is nobody else's.
+/// The kernel looks the numbers up when the file system is made, from the working folder: so that is changed for a moment. All
+/// paths of our programs are absolute, so nobody else notices; two of these calls at once would, hence the lock. (A thread with a
+/// working folder of its own would be cleaner, but keepers are forked from a template and must not have threads.)
 fn by_number(overlay: &Overlay<'_>) -> Result<OwnedFd> {
+    static WORKING_FOLDER: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let lower = overlay.lower.iter().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
     let upper = overlay.upper.map(|(upper, work)| Ok::<_, Errno>((open(upper)?, open(work)?))).transpose()?;
     let numbers: Vec<String> = lower.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
@@ -97,22 +99,21 @@ fn by_number(overlay: &Overlay<'_>) -> Result<OwnedFd> {
     if numbers.len() > LONGEST {
         return Err(Errno::NAMETOOLONG);
     }
-    let made = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            crate::clone::unshare_working_folder()?;
-            rustix::process::chdir(c"/proc/thread-self/fd")?;
-            let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-            let context = context.as_fd();
-            fsconfig_set_string(context, c"lowerdir", numbers.as_str())?;
-            if let Some((upper, work)) = &upper {
-                fsconfig_set_string(context, c"upperdir", upper.as_raw_fd().to_string().as_str())?;
-                fsconfig_set_string(context, c"workdir", work.as_raw_fd().to_string().as_str())?;
-            }
-            finish(context, overlay)
-        });
-        thread.join()
-    });
-    made.unwrap_or(Err(Errno::IO))
+    let _alone = WORKING_FOLDER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let before = open(c".")?;
+    rustix::process::chdir(c"/proc/self/fd")?;
+    let made = (|| {
+        let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let context = context.as_fd();
+        fsconfig_set_string(context, c"lowerdir", numbers.as_str())?;
+        if let Some((upper, work)) = &upper {
+            fsconfig_set_string(context, c"upperdir", upper.as_raw_fd().to_string().as_str())?;
+            fsconfig_set_string(context, c"workdir", work.as_raw_fd().to_string().as_str())?;
+        }
+        finish(context, overlay)
+    })();
+    rustix::process::fchdir(&before)?;
+    made
 }
 
 #[cfg(test)]

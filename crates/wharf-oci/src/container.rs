@@ -212,10 +212,10 @@ impl Made {
 /// whose appearance callers wait for.
 fn announce(folder: &Folder, saved: &Saved, init: &mut Init, args: &Parsed, how: How) -> Result<(), Error> {
     step("oci.create.launched")?;
-    if how != How::Run {
-        if let (Some(socket), Some(master)) = (args.value("console-socket"), init.console.take()) {
-            send_descriptor(Path::new(socket), "/dev/ptmx", &master)?;
-        }
+    if how != How::Run
+        && let (Some(socket), Some(master)) = (args.value("console-socket"), init.console.take())
+    {
+        send_descriptor(Path::new(socket), "/dev/ptmx", &master)?;
     }
     if let Some(socket) = args.value("pidfd-socket") {
         send_descriptor(Path::new(socket), "pidfd", &init.pidfd)?;

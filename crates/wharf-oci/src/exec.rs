@@ -88,10 +88,10 @@ pub(crate) fn exec(context: &Context, args: &Parsed) -> Result<u8, Error> {
 }
 
 fn announce(args: &Parsed, init: &mut wharf_runtime::Init) -> Result<(), Error> {
-    if let Some(socket) = args.value("console-socket") {
-        if let Some(master) = init.console.take() {
-            send_descriptor(Path::new(socket), "/dev/ptmx", &master)?;
-        }
+    if let Some(socket) = args.value("console-socket")
+        && let Some(master) = init.console.take()
+    {
+        send_descriptor(Path::new(socket), "/dev/ptmx", &master)?;
     }
     if let Some(socket) = args.value("pidfd-socket") {
         send_descriptor(Path::new(socket), "pidfd", &init.pidfd)?;

@@ -93,10 +93,10 @@ impl Terminal {
     }
 
     fn take_size(&self) {
-        if self.before.is_some() {
-            if let Ok(size) = tcgetwinsize(rustix::stdio::stdin()) {
-                let _ = tcsetwinsize(&self.master, size);
-            }
+        if self.before.is_some()
+            && let Ok(size) = tcgetwinsize(rustix::stdio::stdin())
+        {
+            let _ = tcsetwinsize(&self.master, size);
         }
     }
 

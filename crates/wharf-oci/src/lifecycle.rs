@@ -88,10 +88,10 @@ pub(crate) fn kill(context: &Context, args: &Parsed) -> Result<u8, Error> {
                 other => other.map_err(|errno| Error::file("kill", format!("/proc/{}", saved.pid), errno))?,
             }
             // a frozen process would die only once it is thawed
-            if let Some(cgroup) = cgroup.filter(|_| signal == SIGKILL) {
-                if cgroup.is_frozen()? {
-                    cgroup.thaw()?;
-                }
+            if let Some(cgroup) = cgroup.filter(|_| signal == SIGKILL)
+                && cgroup.is_frozen()?
+            {
+                cgroup.thaw()?;
             }
         }
     }
@@ -128,10 +128,10 @@ fn end(saved: &Saved) -> Result<(), Error> {
     let Some(pidfd) = saved.pidfd() else { return Ok(()) };
     // ESRCH: it has just ended
     let _ = wharf_sys::pidfd::kill(&pidfd, SIGKILL);
-    if let Some(cgroup) = saved.open_cgroup()? {
-        if cgroup.is_frozen()? {
-            cgroup.thaw()?;
-        }
+    if let Some(cgroup) = saved.open_cgroup()?
+        && cgroup.is_frozen()?
+    {
+        cgroup.thaw()?;
     }
     let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
     // what keeps a killed process alive this long is broken hardware or a dead network file system
@@ -172,10 +172,10 @@ pub(crate) fn tear_down(
     }
     folder.remove()?;
     // "must log a warning, but the remaining hooks and lifecycle continue as if the hook had succeeded"
-    if let Some(plan) = plan.filter(|plan| !plan.hooks.poststop.is_empty()) {
-        if let Err(error) = wharf_runtime::run_hooks(plan, Moment::Poststop, ContainerStatus::Stopped, 0) {
-            context.log.warn(&error.to_string());
-        }
+    if let Some(plan) = plan.filter(|plan| !plan.hooks.poststop.is_empty())
+        && let Err(error) = wharf_runtime::run_hooks(plan, Moment::Poststop, ContainerStatus::Stopped, 0)
+    {
+        context.log.warn(&error.to_string());
     }
     Ok(())
 }

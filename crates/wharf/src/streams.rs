@@ -62,12 +62,12 @@ pub(crate) fn parse_keys(text: &str) -> Result<Vec<u8>, Exit> {
 pub(crate) fn run(hijacked: Hijacked, wiring: &Wiring) -> End {
     let raw = if wiring.tty && wiring.stdin { Raw::enter() } else { None };
     let detached = Arc::new(AtomicBool::new(false));
-    if wiring.stdin {
-        if let Ok(stream) = hijacked.stream.try_clone() {
-            let (flag, keys) = (detached.clone(), if wiring.tty { wiring.detach.clone() } else { Vec::new() });
-            // never joined: a read from a terminal cannot be ended, and the process is about to end anyway
-            thread::spawn(move || input(stream, &keys, &flag));
-        }
+    if wiring.stdin
+        && let Ok(stream) = hijacked.stream.try_clone()
+    {
+        let (flag, keys) = (detached.clone(), if wiring.tty { wiring.detach.clone() } else { Vec::new() });
+        // never joined: a read from a terminal cannot be ended, and the process is about to end anyway
+        thread::spawn(move || input(stream, &keys, &flag));
     }
     let source = Early { early: hijacked.early, at: 0, stream: hijacked.stream };
     let _ = if wiring.tty && !hijacked.multiplexed { copy(source, &mut io::stdout()) } else { split(source) };

@@ -36,7 +36,7 @@ impl<'de> serde::de::Visitor<'de> for Bytes {
     }
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Program, E> {
-        if bytes.len() % 8 != 0 {
+        if !bytes.len().is_multiple_of(8) {
             return Err(E::invalid_length(bytes.len(), &self));
         }
         let one = |b: &[u8]| Instruction {

@@ -26,7 +26,7 @@ impl Call {
             4 => self.audit,
             16..64 => {
                 let value = self.args[(offset as usize - 16) / 8];
-                if offset % 8 == 0 { value as u32 } else { (value >> 32) as u32 }
+                if offset.is_multiple_of(8) { value as u32 } else { (value >> 32) as u32 }
             }
             _ => panic!("no such word: {offset}"),
         }

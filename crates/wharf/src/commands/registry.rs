@@ -31,10 +31,10 @@ fn bare_host(address: &str) -> &str {
 /// The credentials for a registry as the API's header wants them.
 fn credentials(config: &Config, domain: &str) -> Value {
     let key = server_key(domain);
-    if let Some(helper) = helper(config, &key) {
-        if let Some(found) = ask_helper(&helper, "get", &key) {
-            return found;
-        }
+    if let Some(helper) = helper(config, &key)
+        && let Some(found) = ask_helper(&helper, "get", &key)
+    {
+        return found;
     }
     let Some(entries) = config.object("auths") else { return json!({}) };
     let entry = entries.get(&key).or_else(|| {
