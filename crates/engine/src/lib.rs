@@ -130,7 +130,11 @@ async fn return_memory(bus: events::Bus, mut closing: watch::Receiver<bool>) {
         let now = bus.count();
         if now != seen {
             seen = now;
-            let _ = tokio::task::spawn_blocking(wharf_sys::memory::trim).await;
+            let _ = tokio::task::spawn_blocking(|| {
+                wharf_sys::memory::trim();
+                wharf_sys::memory::release_text();
+            })
+            .await;
         }
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
