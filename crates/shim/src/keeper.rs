@@ -70,12 +70,21 @@ pub fn run(mut frame: Frame) {
             keeper.started(control);
             keeper.serve();
         }
-        Err(failure) => {
-            let reply = Frame::encode(Kind::Reply, frame.seq, &Reply::Failed(failure));
-            if let Ok(packet) = Packet::new(reply) {
-                let _ = Conn::new(0, control).answer(packet, None);
-            }
-        }
+        Err(failure) => answer_failure(frame.seq, control, failure),
+    }
+}
+
+/// Answers a launch that did not come to a keeper.
+pub(crate) fn refuse(mut frame: Frame, operation: &'static str, errno: Errno) {
+    if !frame.fds.is_empty() {
+        answer_failure(frame.seq, frame.fds.remove(0), start::setup(operation, errno));
+    }
+}
+
+fn answer_failure(seq: u16, control: OwnedFd, failure: Failure) {
+    let reply = Frame::encode(Kind::Reply, seq, &Reply::Failed(failure));
+    if let Ok(packet) = Packet::new(reply) {
+        let _ = Conn::new(0, control).answer(packet, None);
     }
 }
 

@@ -47,12 +47,15 @@ fn serve(socket: OwnedFd) -> Result<(), Errno> {
         if frame.kind != Kind::Launch || failpoint::hit("shim.template.fork").is_err() {
             continue;
         }
-        // in the parent a failure is told by the control connection, which is closed with the frame
-        if let Ok(clone::Side::Child) = clone::fork() {
-            drop(socket);
-            let _ = signal::reset();
-            keeper::run(frame);
-            clone::exit(0);
+        match clone::fork() {
+            Ok(clone::Side::Child) => {
+                drop(socket);
+                let _ = signal::reset();
+                keeper::run(frame);
+                clone::exit(0);
+            }
+            Ok(clone::Side::Parent { .. }) => {}
+            Err(errno) => keeper::refuse(frame, "fork a keeper", errno),
         }
     }
 }
