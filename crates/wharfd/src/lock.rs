@@ -1,9 +1,31 @@
 //! One daemon per data root, and the file that holds its PID.
+//!
+//! A daemon that was killed a moment ago may still be on its way out, so both wait a little before they refuse.
 
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a killed daemon may take to be gone: it has memory to free and sockets to close, on a machine that may be busy.
+const DYING: Duration = Duration::from_secs(5);
+/// Between two looks.
+const LOOK: rustix::time::Timespec = rustix::time::Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+
+/// Whether `condition` becomes true while a daemon may be dying.
+fn soon(mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + DYING;
+    loop {
+        if condition() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        let _ = rustix::event::poll(&mut [], Some(&LOOK));
+    }
+}
 
 /// A data root that no other daemon uses; free again when dropped or when the process dies.
 #[derive(Debug)]
@@ -18,13 +40,11 @@ impl DataRoot {
     /// When another daemon has it.
     pub(crate) fn lock(data_root: &Path) -> Result<Self> {
         let file = File::options().create(true).truncate(false).write(true).open(data_root.join("wharfd.lock"))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            Error::new(
-                ErrorKind::AddrInUse,
-                format!("the data root {} is in use by another daemon", data_root.display()),
-            )
-        })?;
-        Ok(Self { _file: file })
+        if soon(|| flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()) {
+            return Ok(Self { _file: file });
+        }
+        let why = format!("the data root {} is in use by another daemon", data_root.display());
+        Err(Error::new(ErrorKind::AddrInUse, why))
     }
 }
 
@@ -41,7 +61,7 @@ impl PidFile {
     /// When the file names a living process, with dockerd's sentence.
     pub(crate) fn write(path: &Path) -> Result<Self> {
         let old = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok());
-        if let Some(pid) = old.filter(|pid| *pid != std::process::id() && is_daemon(*pid)) {
+        if let Some(pid) = old.filter(|pid| *pid != std::process::id() && !soon(|| !is_daemon(*pid))) {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
                 format!("process with PID {pid} is still running: delete {} if it is not a daemon", path.display()),
@@ -61,8 +81,10 @@ impl Drop for PidFile {
     }
 }
 
-/// Whether the process exists and runs our program (PIDs are used again).
+/// Whether the process lives and runs our program (PIDs are used again, and one that is only not yet reaped holds nothing).
 fn is_daemon(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm"))
-        .is_ok_and(|name| name.starts_with("wharfd") || name.starts_with("dockerd"))
+    // `pid (comm) state …`
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let Some((name, state)) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(") ")) else { return false };
+    (name.starts_with("wharfd") || name.starts_with("dockerd")) && !state.starts_with(['Z', 'X'])
 }

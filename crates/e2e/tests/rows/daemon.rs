@@ -134,3 +134,14 @@ fn r_arch_01_our_client_starts_the_daemon_by_itself() {
     let out = command.args(["version", "--format", "{{.Server.APIVersion}}"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "1.51", "{}", String::from_utf8_lossy(&out.stderr));
 }
+
+#[test]
+fn r_arch_02_one_daemon_per_data_root() {
+    let host = Host::boot();
+    let program = wharf_testkit::program("wharfd");
+    let data = host.data_root();
+    let second = ["--data-root", data.to_str().unwrap(), "--exec-root", "/run/other", "-H", "unix:///run/other.sock"];
+    let refused = host.run(program.to_str().unwrap(), &second).fails(1);
+    assert!(refused.contains("is in use by another daemon"), "{refused}");
+    assert_eq!(host.api().get("/_ping").status, 200);
+}
