@@ -78,8 +78,8 @@ pub(crate) fn remove_cgroups(path: &str) {
                 remove(&entry.path());
             }
         }
-        // a dying process may hold it for a moment; what stays is an empty folder
-        for _ in 0..100 {
+        // dying processes hold it for a moment, longer on a busy machine: two seconds at the most
+        for _ in 0..1000 {
             if std::fs::remove_dir(folder).is_ok() {
                 break;
             }
