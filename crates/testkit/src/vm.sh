@@ -7,9 +7,17 @@ set -euo pipefail
 folder=$1 bin=$2 script=$3
 modules="overlay bridge veth nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_reject_inet nft_redir nft_compat nf_nat nf_conntrack"
 
+# One test fetches, the others wait: two that unpack over each other would boot half a kernel.
 kernel() {
-  [ -e "$folder/ready" ] && return
   mkdir -p "$folder"
+  exec 9>"$folder/lock"
+  flock 9
+  if [ ! -e "$folder/ready" ]; then fetch_kernel; fi
+  exec 9>&-
+}
+
+fetch_kernel() {
+  rm -rf "$folder/tree"
   local package
   package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: //p' | head -1)
   (cd "$folder" && apt-get download -qq "$package" >/dev/null && dpkg-deb -x "$package"_*.deb tree && rm -f -- *.deb)
