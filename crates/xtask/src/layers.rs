@@ -17,7 +17,7 @@ const LAYERS: &[(u8, &[&str])] = &[
 const TEST_CRATES: &[&str] = &["wharf-testkit", "wharf-e2e", "xtask"];
 
 /// Foreign crates that belong to some layers only: (crate, lowest layer that may use it).
-const FOREIGN: &[(&str, u8)] = &[("tokio", 3), ("hyper", 5), ("rusqlite", 1)];
+const FOREIGN: &[(&str, u8)] = &[("tokio", 3), ("hyper", 3), ("rusqlite", 1)];
 
 /// The layer of one of our crates.
 pub fn layer_of(name: &str) -> Option<u8> {

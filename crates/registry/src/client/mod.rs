@@ -1,0 +1,1 @@
+//! The client: one registry, one repository, its manifests and blobs.
