@@ -1,0 +1,87 @@
+//! `load`, `save` and `import`.
+
+use tokio::sync::mpsc;
+use wharf_spec::reference::Reference;
+use wharf_store::{Import, Job};
+
+use super::{ImportOptions, Progress, job, platform, progress, reference};
+use crate::{ByteSink, ByteSource, ByteStream, Engine, Result};
+
+impl Engine {
+    /// Makes an image of a tar of a root file system.
+    pub async fn image_import(
+        &self,
+        mut source: ByteSource,
+        options: ImportOptions,
+    ) -> Result<mpsc::Receiver<Progress>> {
+        let import = Import {
+            reference: reference(&options.repo, &options.tag)?,
+            changes: options.changes,
+            message: options.message,
+            platform: platform(options.platform.as_deref())?,
+        };
+        let inner = self.inner.clone();
+        Ok(progress(move |sender| {
+            let id = inner.store.import(&mut source, &import, &job(sender))?;
+            inner.image_event("import", &id.to_string(), &id.to_string());
+            let _ = sender.blocking_send(Progress::Status { status: id.to_string(), id: None, detail: None });
+            Ok(())
+        }))
+    }
+
+    /// Takes the images of an archive (docker-archive or OCI layout, compressed or not).
+    pub async fn image_load(
+        &self,
+        mut source: ByteSource,
+        quiet: bool,
+        wanted: Option<String>,
+    ) -> Result<mpsc::Receiver<Progress>> {
+        let wanted = platform(wanted.as_deref())?;
+        let inner = self.inner.clone();
+        Ok(progress(move |sender| {
+            let job = if quiet { Job::default() } else { job(sender) };
+            for loaded in inner.store.load(&mut source, wanted.as_ref(), &job)? {
+                let name = loaded.reference.as_ref().map(Reference::familiar);
+                let line = match &name {
+                    Some(name) => format!("Loaded image: {name}\n"),
+                    None => format!("Loaded image ID: {}\n", loaded.id),
+                };
+                inner.image_event("load", &loaded.id.to_string(), &name.unwrap_or_else(|| loaded.id.to_string()));
+                let _ = sender.blocking_send(Progress::Stream(line));
+            }
+            Ok(())
+        }))
+    }
+
+    /// Writes images to an archive.
+    pub async fn image_save(&self, names: &[String], wanted: Option<String>) -> Result<ByteStream> {
+        platform(wanted.as_deref())?;
+        for name in names {
+            if let Err(error) = self.inner.store.resolve(name) {
+                // a name without a tag means all tags, `latest` among them or not
+                if !Reference::parse(name).is_ok_and(|r| r.is_name_only() && self.has_repository(&r)) {
+                    return Err(error.into());
+                }
+            }
+        }
+        let (mut sink, stream) = ByteSink::channel();
+        let (inner, names) = (self.inner.clone(), names.to_vec());
+        let work = move || match inner.store.save(&names, &mut sink, &Job::default()) {
+            Ok(()) => {
+                for name in names {
+                    if let Ok(image) = inner.store.resolve(&name) {
+                        inner.image_event("save", &image.id.to_string(), &image.id.to_string());
+                    }
+                }
+            }
+            Err(error) => sink.fail(std::io::Error::other(error.to_string())),
+        };
+        tokio::task::spawn_blocking(work);
+        Ok(stream)
+    }
+
+    /// Is there any tag in this repository?
+    fn has_repository(&self, wanted: &Reference) -> bool {
+        self.inner.store.catalog().names().any(|(name, _)| name.name() == wanted.name())
+    }
+}
