@@ -1,5 +1,7 @@
 //! Bringing in images piece by piece, as a pull or a build does: layers from several threads at once, then everything visible in
 //! one step. What is not published is dropped.
+//!
+//! A layer that several of them want is unpacked once ([`Store::unpack`]) and adopted by each ([`Ingest::adopt`]).
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +20,30 @@ use crate::{
     store::{NewImage, Pin, Staged, Store},
 };
 
+/// A layer that is unpacked and waits to be published. Clones are the same layer; with the last one it is dropped.
+#[derive(Debug, Clone)]
+pub struct Unpacked {
+    inner: Arc<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    diff: DiffId,
+    /// Digest of the bytes as they came.
+    blob: Digest,
+    /// Until somebody publishes it.
+    staged: Mutex<Option<Staged>>,
+    /// From then on: the others who adopted it rely on it.
+    _pin: Pin,
+}
+
+impl Unpacked {
+    /// The layer's own digest.
+    pub fn diff(&self) -> DiffId {
+        self.inner.diff
+    }
+}
+
 /// A set of layers on its way in. Layers that are kept or brought in stay at least as long as this lives.
 #[derive(Debug)]
 pub struct Ingest {
@@ -27,7 +53,7 @@ pub struct Ingest {
 
 #[derive(Debug, Default)]
 struct Held {
-    staged: BTreeMap<DiffId, Staged>,
+    layers: BTreeMap<DiffId, Unpacked>,
     pins: Vec<Pin>,
     /// Distribution digest of what was brought in, where it differs from the layer's own.
     blobs: BTreeMap<Digest, DiffId>,
@@ -49,6 +75,29 @@ impl Store {
     pub fn ingest(&self) -> Ingest {
         Ingest { store: self.clone(), held: Mutex::default() }
     }
+
+    /// Takes in one layer (plain or compressed), verified against `expected`, the digest of the bytes as they come. Nobody sees it
+    /// before an [`Ingest`] that adopted it is published.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`] when the bytes are others than promised: then nothing of them stays.
+    pub fn unpack(&self, reader: &mut dyn Read, expected: &Digest, total: u64, job: &Job) -> Result<Unpacked> {
+        let Digest::Sha256(_) = expected else {
+            return Err(Error::Unsupported(format!("layers with {} digests", expected.algorithm())));
+        };
+        let id = expected.short();
+        let progress = |current| job.report(|| Progress::Layer { id: id.clone(), current, total });
+        let blob = intake::take(self.layout(), reader, job, progress)?;
+        if blob.digest != *expected {
+            // told first: bytes that are not what was promised are usually no tar either
+            let (expected, found) = (Box::new(*expected), Box::new(blob.digest));
+            return Err(Error::DigestMismatch { what: format!("layer {id}"), expected, found });
+        }
+        let staged = blob.layer?;
+        let (diff, pin) = (staged.diff, self.pin_ahead(&staged.diff));
+        let inner = Waiting { diff, blob: *expected, staged: Mutex::new(Some(staged)), _pin: pin };
+        Ok(Unpacked { inner: Arc::new(inner) })
+    }
 }
 
 impl Ingest {
@@ -58,7 +107,7 @@ impl Ingest {
         let mut held = self.held();
         let here = pin.is_some();
         held.pins.extend(pin);
-        here || held.staged.contains_key(diff)
+        here || held.layers.contains_key(diff)
     }
 
     /// The layer that came from the blob with this distribution digest before, if it is still here: nothing need be fetched.
@@ -68,31 +117,24 @@ impl Ingest {
         self.has_layer(&diff).then_some(diff)
     }
 
-    /// Takes in one layer (plain or compressed), verified against `expected`, the digest of the bytes as they come. Call it from
-    /// several threads for several layers.
+    /// Takes in one layer: [`Store::unpack`] for this alone. Call it from several threads for several layers.
     ///
     /// # Errors
-    /// [`Error::DigestMismatch`] when the bytes are others than promised: then nothing of them stays.
+    /// As [`Store::unpack`].
     pub fn layer(&self, reader: &mut dyn Read, expected: &Digest, total: u64, job: &Job) -> Result<DiffId> {
-        let Digest::Sha256(_) = expected else {
-            return Err(Error::Unsupported(format!("layers with {} digests", expected.algorithm())));
-        };
-        let id = expected.short();
-        let progress = |current| job.report(|| Progress::Layer { id: id.clone(), current, total });
-        let blob = intake::take(self.store.layout(), reader, job, progress)?;
-        if blob.digest != *expected {
-            // told first: bytes that are not what was promised are usually no tar either
-            let (expected, found) = (Box::new(*expected), Box::new(blob.digest));
-            return Err(Error::DigestMismatch { what: format!("layer {id}"), expected, found });
-        }
-        let layer = blob.layer?;
-        let diff = layer.diff;
+        let layer = self.store.unpack(reader, expected, total, job)?;
+        self.adopt(&layer);
+        Ok(layer.diff())
+    }
+
+    /// Makes a layer that was unpacked, perhaps for several, one of this.
+    pub fn adopt(&self, layer: &Unpacked) {
+        let Waiting { diff, blob, .. } = *layer.inner;
         let mut held = self.held();
-        held.staged.entry(diff).or_insert(layer);
-        if diff != *expected {
-            held.blobs.insert(*expected, diff);
+        held.layers.entry(diff).or_insert_with(|| layer.clone());
+        if diff != blob {
+            held.blobs.insert(blob, diff);
         }
-        Ok(diff)
     }
 
     /// Makes the layers durable, then the images visible, all in one step.
@@ -100,15 +142,19 @@ impl Ingest {
     /// # Errors
     /// [`Error::Corrupt`] when an image has a layer that was not brought in.
     pub fn publish(self, images: &[Incoming]) -> Result<Vec<ImageId>> {
-        let Held { staged, pins, blobs } = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let some_new = !staged.is_empty();
+        let Held { layers, pins, blobs } = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let some_new = !layers.is_empty();
         if some_new {
             self.store.layout().sync_data()?;
         }
         wharf_sys::failpoint::hit("store.ingest.synced").map_err(Error::io("publish", self.store.layout().base()))?;
         let mut change = self.store.change();
-        for (_, layer) in staged {
-            change.add_layer(layer)?;
+        for layer in layers.values() {
+            // taken: another one has published it, and it is pinned
+            let staged = layer.inner.staged.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(staged) = staged {
+                change.add_layer(staged)?;
+            }
         }
         if some_new {
             self.store.layout().sync_names()?;
@@ -123,7 +169,7 @@ impl Ingest {
             ids.push(change.add_image(&NewImage { config: image.config.clone(), parent, names })?);
         }
         change.commit()?;
-        drop(pins);
+        drop((layers, pins));
         Ok(ids)
     }
 

@@ -28,7 +28,7 @@ mod store;
 pub use catalog::{Catalog, Image, LayerInfo};
 pub use driver::{Driver, Rootfs};
 pub use error::{Error, Result};
-pub use ingest::{Incoming, Ingest};
+pub use ingest::{Incoming, Ingest, Unpacked};
 pub use job::{Job, Progress};
 pub use model::{Change, ChangeKind, Commit, HistoryRow, Import, Loaded, Pruned, Removed, SnapshotSize, Usage, Use};
 pub use rows::MIGRATIONS;

@@ -128,6 +128,13 @@ impl Store {
         Some(Pin { store: self.clone(), diff: *diff })
     }
 
+    /// The same for a layer that is only on its way in.
+    pub(crate) fn pin_ahead(&self, diff: &DiffId) -> Pin {
+        let mut changes = self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        *changes.pins.entry(*diff).or_default() += 1;
+        Pin { store: self.clone(), diff: *diff }
+    }
+
     /// Notes that a container uses these layers; `false` when one of them is gone: then the caller takes the note back.
     pub(crate) fn use_layers(&self, id: &ContainerId, row: &Arc<SnapshotRow>) -> bool {
         let _changes = self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);

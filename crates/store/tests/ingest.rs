@@ -79,3 +79,30 @@ fn r_img_02_what_is_not_published_is_dropped() {
     drop(ingest);
     assert_eq!((open.staged(), open.layers_on_disk()), (0, 0));
 }
+
+#[test]
+fn r_img_02_a_layer_that_two_want_is_unpacked_once() {
+    let open = Open::new();
+    let plain = layer(&[("a", "1")]);
+    let a = image(std::slice::from_ref(&plain));
+    let digest = Digest::of(&plain);
+    let (first, second) = (open.store.ingest(), open.store.ingest());
+    let once = open.store.unpack(&mut &plain[..], &digest, plain.len() as u64, &Job::default()).unwrap();
+    first.adopt(&once);
+    second.adopt(&once);
+    drop(once);
+    assert_eq!(open.staged(), 1);
+    let incoming = |tag: &str| Incoming {
+        config: a.config.as_slice().into(),
+        names: vec![format!("r.example/app:{tag}").parse().unwrap()],
+        parent: None,
+    };
+    first.publish(&[incoming("1")]).unwrap();
+    // gone again before the second one is ready: it must not lose its layer
+    open.store.remove("r.example/app:1", false, true, &|_| Vec::new()).unwrap();
+    second.publish(&[incoming("2")]).unwrap();
+    assert!(open.store.resolve("r.example/app:2").is_ok());
+    assert_eq!((open.staged(), open.layers_on_disk()), (0, 1));
+    open.store.remove("r.example/app:2", false, true, &|_| Vec::new()).unwrap();
+    assert_eq!(open.layers_on_disk(), 0);
+}
