@@ -7,6 +7,7 @@
 //! ```
 
 mod compression;
+mod encoder;
 mod error;
 mod header;
 mod member;
@@ -20,6 +21,7 @@ mod unpack;
 mod writer;
 
 pub use compression::{Compression, Decoder};
+pub use encoder::{Encoder, Gzip};
 pub use error::{Error, Result};
 pub use member::{Extent, Kind, Member, Time};
 pub use merge::{Merged, MergedFolder, copy_merged};

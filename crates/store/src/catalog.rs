@@ -12,7 +12,7 @@ use wharf_spec::{
     reference::{AnyReference, Reference},
 };
 
-use crate::{Error, Result, rows::ImageRow};
+use crate::{Error, ManifestInfo, Result, distribution::BlobInfo, rows::ImageRow};
 
 /// One image.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +58,10 @@ pub struct Catalog {
     pub(crate) images: BTreeMap<ImageId, Arc<Image>>,
     pub(crate) names: BTreeMap<Reference, ImageId>,
     pub(crate) layers: HashMap<DiffId, LayerInfo>,
-    /// Distribution digest of compressed blobs to the layer that came from them.
-    pub(crate) blobs: HashMap<Digest, DiffId>,
+    /// By distribution digest: compressed blobs of the layers.
+    pub(crate) blobs: HashMap<Digest, BlobInfo>,
+    /// By digest: manifests and indexes of the images.
+    pub(crate) manifests: HashMap<Digest, ManifestInfo>,
 }
 
 /// What is known of one unpacked layer.

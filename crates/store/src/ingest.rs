@@ -16,7 +16,7 @@ use wharf_spec::{
 };
 
 use crate::{
-    Error, Job, Progress, Result, intake,
+    Distribution, Error, Job, Progress, Result, intake,
     store::{NewImage, Pin, Staged, Store},
 };
 
@@ -68,6 +68,8 @@ pub struct Incoming {
     pub names: Vec<Reference>,
     /// The image that it was made from, when that is here.
     pub parent: Option<ImageId>,
+    /// What the registry it comes from knows of it.
+    pub distribution: Distribution,
 }
 
 impl Store {
@@ -113,7 +115,7 @@ impl Ingest {
     /// The layer that came from the blob with this distribution digest before, if it is still here: nothing need be fetched.
     pub fn layer_of_blob(&self, blob: &Digest) -> Option<DiffId> {
         let known = self.held().blobs.get(blob).copied();
-        let diff = known.or_else(|| self.store.catalog().blobs.get(blob).copied()).unwrap_or(*blob);
+        let diff = known.or_else(|| self.store.catalog().blobs.get(blob).map(|b| b.diff)).unwrap_or(*blob);
         self.has_layer(&diff).then_some(diff)
     }
 
@@ -166,7 +168,9 @@ impl Ingest {
         for image in images {
             let parent = image.parent.filter(|p| change.catalog.get(p).is_some());
             let names = image.names.clone();
-            ids.push(change.add_image(&NewImage { config: image.config.clone(), parent, names })?);
+            let id = change.add_image(&NewImage { config: image.config.clone(), parent, names })?;
+            change.note_distribution(&id, &image.distribution);
+            ids.push(id);
         }
         change.commit()?;
         drop((layers, pins));

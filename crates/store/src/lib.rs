@@ -9,6 +9,7 @@
 mod catalog;
 mod changes;
 mod diff;
+mod distribution;
 mod driver;
 mod embedded;
 mod error;
@@ -26,6 +27,7 @@ mod snapshot;
 mod store;
 
 pub use catalog::{Catalog, Image, LayerInfo};
+pub use distribution::{Distribution, LayerBlob, ManifestDocument, ManifestInfo};
 pub use driver::{Driver, Rootfs};
 pub use error::{Error, Result};
 pub use ingest::{Incoming, Ingest, Unpacked};

@@ -1,4 +1,6 @@
-//! The store's rows: JSON documents in four tables, so that a field can be added without a migration.
+//! The store's rows: JSON documents in a few tables, so that a field can be added without a migration.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use wharf_spec::id::{DiffId, ImageId};
@@ -14,6 +16,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         CREATE TABLE layers (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;
         CREATE TABLE snapshots (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;",
         "CREATE TABLE layer_blobs (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;",
+        "CREATE TABLE image_manifests (key TEXT PRIMARY KEY, doc BLOB NOT NULL) WITHOUT ROWID;",
     ],
 };
 
@@ -34,6 +37,23 @@ pub(crate) const BLOBS: Table = Table("layer_blobs");
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BlobRow {
     pub(crate) diff: DiffId,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) media_type: String,
+    #[serde(default)]
+    pub(crate) size: u64,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) repositories: BTreeSet<String>,
+}
+
+/// By digest: a manifest or index.
+pub(crate) const MANIFESTS: Table = Table("image_manifests");
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ManifestRow {
+    pub(crate) image: ImageId,
+    pub(crate) media_type: String,
+    /// The document, byte for byte: JSON is UTF-8.
+    pub(crate) text: String,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,8 +20,9 @@ use wharf_state::Db;
 use crate::{
     Catalog, Driver, Error, Image, LayerInfo, Result,
     catalog::{image_from_rows, rebuild_names},
+    distribution::ManifestInfo,
     layout::{INIT, Layout, STAGING, Stage, remove_tree},
-    rows::{self, BlobRow, ImageRow, LayerRow, MovedRow, NameRow, SnapshotRow},
+    rows::{self, BlobRow, ImageRow, LayerRow, ManifestRow, MovedRow, NameRow, SnapshotRow},
 };
 
 /// All images and all container file systems under one data root. Clones are the same store. Every operation is
@@ -300,14 +301,12 @@ impl Change<'_> {
         self.rows.push((rows::CONFIGS, id.to_string(), None));
     }
 
-    /// Remembers which layer a compressed blob holds.
-    pub(crate) fn note_blob(&mut self, blob: Digest, diff: DiffId) {
-        self.catalog.blobs.insert(blob, diff);
-        self.put(rows::BLOBS, blob.to_string(), &BlobRow { diff });
+    pub(crate) fn put<T: serde::Serialize>(&mut self, table: wharf_state::Table, key: String, row: &T) {
+        self.rows.push((table, key, Some(rows::encode(row))));
     }
 
-    fn put<T: serde::Serialize>(&mut self, table: wharf_state::Table, key: String, row: &T) {
-        self.rows.push((table, key, Some(rows::encode(row))));
+    pub(crate) fn delete(&mut self, table: wharf_state::Table, key: String) {
+        self.rows.push((table, key, None));
     }
 
     /// Makes it durable, then visible; then layers that nobody uses any more are collected.
@@ -317,11 +316,7 @@ impl Change<'_> {
             self.catalog.layers.remove(diff);
             self.rows.push((rows::LAYERS, diff.to_string(), None));
         }
-        let blobs = std::mem::take(&mut self.catalog.blobs);
-        let (stay, gone): (HashMap<_, _>, HashMap<_, _>) =
-            blobs.into_iter().partition(|(_, diff)| self.catalog.layers.contains_key(diff));
-        self.catalog.blobs = stay;
-        self.rows.extend(gone.keys().map(|blob| (rows::BLOBS, blob.to_string(), None)));
+        self.forget_distribution();
         let rows = std::mem::take(&mut self.rows);
         wharf_sys::failpoint::hit("store.commit").map_err(Error::io("commit", self.store.layout().base()))?;
         self.store.inner.db.write(move |tx| -> Result<(), wharf_state::Error> {
@@ -363,7 +358,13 @@ fn read_rows(db: &Db) -> Result<(Catalog, HashMap<ContainerId, Arc<SnapshotRow>>
             Ok(())
         })?;
         tx.scan(rows::BLOBS, |key, doc| -> Result<()> {
-            catalog.blobs.insert(parse(key)?, decode::<BlobRow>(key, doc)?.diff);
+            catalog.blobs.insert(parse(key)?, decode::<BlobRow>(key, doc)?.into());
+            Ok(())
+        })?;
+        tx.scan(rows::MANIFESTS, |key, doc| -> Result<()> {
+            let row: ManifestRow = decode(key, doc)?;
+            let info = ManifestInfo { image: row.image, media_type: row.media_type, size: row.text.len() as u64 };
+            catalog.manifests.insert(parse(key)?, info);
             Ok(())
         })?;
         let mut configs: HashMap<String, Arc<[u8]>> = HashMap::new();

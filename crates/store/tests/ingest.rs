@@ -4,7 +4,7 @@ mod archives;
 
 use archives::{Open, gzip, image, layer};
 use wharf_spec::{digest::Digest, reference::Reference};
-use wharf_store::{Error, Incoming, Ingest, Job};
+use wharf_store::{Distribution, Error, Incoming, Ingest, Job, LayerBlob, ManifestDocument};
 
 fn take(ingest: &Ingest, bytes: &[u8], expected: &Digest) -> Result<Digest, Error> {
     let mut reader = bytes;
@@ -27,7 +27,10 @@ fn r_img_02_layers_from_several_threads_become_visible_at_once() {
     let names: Vec<Reference> =
         vec!["r.example/app:1".parse().unwrap(), format!("r.example/app@{}", Digest::of(b"m")).parse().unwrap()];
     let config = a.config.as_slice().into();
-    assert_eq!(ingest.publish(&[Incoming { config, names, parent: None }]).unwrap(), [a.id()]);
+    assert_eq!(
+        ingest.publish(&[Incoming { config, names, parent: None, distribution: Distribution::default() }]).unwrap(),
+        [a.id()]
+    );
     let found = open.store.resolve("r.example/app:1").unwrap();
     assert_eq!((found.tags.len(), found.digests.len()), (1, 1));
 
@@ -65,7 +68,11 @@ fn r_img_08_lying_and_damaged_blobs_leave_nothing() {
     // an image whose layers did not come
     let a = image(&[plain]);
     let config = a.config.as_slice().into();
-    assert!(ingest.publish(&[Incoming { config, names: Vec::new(), parent: None }]).is_err());
+    assert!(
+        ingest
+            .publish(&[Incoming { config, names: Vec::new(), parent: None, distribution: Distribution::default() }])
+            .is_err()
+    );
     assert_eq!(open.store.catalog().images().len(), 0);
 }
 
@@ -93,6 +100,7 @@ fn r_img_02_a_layer_that_two_want_is_unpacked_once() {
     drop(once);
     assert_eq!(open.staged(), 1);
     let incoming = |tag: &str| Incoming {
+        distribution: Distribution::default(),
         config: a.config.as_slice().into(),
         names: vec![format!("r.example/app:{tag}").parse().unwrap()],
         parent: None,
@@ -105,4 +113,42 @@ fn r_img_02_a_layer_that_two_want_is_unpacked_once() {
     assert_eq!((open.staged(), open.layers_on_disk()), (0, 1));
     open.store.remove("r.example/app:2", false, true, &|_| Vec::new()).unwrap();
     assert_eq!(open.layers_on_disk(), 0);
+}
+
+#[test]
+fn r_img_08_manifests_and_blobs_stay_as_long_as_their_image() {
+    let mut open = Open::new();
+    let a = image(&[layer(&[("a", "1")])]);
+    let packed = gzip(&a.layers[0]);
+    let ingest = open.store.ingest();
+    let diff = take(&ingest, &packed, &Digest::of(&packed)).unwrap();
+    let blob = LayerBlob {
+        diff,
+        digest: Digest::of(&packed),
+        media_type: "application/vnd.oci.image.layer.v1.tar+gzip".into(),
+        size: packed.len() as u64,
+        repositories: ["example.net/app".to_owned()].into(),
+    };
+    let bytes = b"{ \"schemaVersion\": 2 }".to_vec();
+    let manifest = ManifestDocument { digest: Digest::of(&bytes), media_type: "m".into(), bytes };
+    let known = Distribution { manifests: vec![manifest.clone()], blobs: vec![blob.clone()] };
+    let name: Reference = "example.net/app:1".parse().unwrap();
+    let config = a.config.as_slice().into();
+    let incoming = Incoming { config, names: vec![name], parent: None, distribution: known };
+    let id = ingest.publish(&[incoming]).unwrap()[0];
+    // a second repository adds to what is known
+    let elsewhere = LayerBlob { repositories: ["other.net/app".to_owned()].into(), ..blob.clone() };
+    open.store.note_distribution(&id, &Distribution { manifests: Vec::new(), blobs: vec![elsewhere] }).unwrap();
+    for _ in 0..2 {
+        assert_eq!(open.store.manifest(&manifest.digest).unwrap(), Some(manifest.clone()));
+        assert_eq!(open.store.catalog().manifests_of(&id).count(), 1);
+        let known = open.store.catalog().blobs_of(&diff);
+        assert_eq!(known.len(), 1);
+        let repositories = ["example.net/app".to_owned(), "other.net/app".to_owned()].into();
+        assert_eq!(known[0], LayerBlob { repositories, ..blob.clone() });
+        open.reopen();
+    }
+    open.store.remove("example.net/app:1", false, true, &|_| Vec::new()).unwrap();
+    assert_eq!(open.store.manifest(&manifest.digest).unwrap(), None);
+    assert_eq!(open.store.catalog().blob(&blob.digest), None);
 }
