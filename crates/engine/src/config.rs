@@ -16,6 +16,8 @@ pub struct Config {
     pub cgroup_parent: String,
     /// The keeper's executable (`wharf-shim`).
     pub shim: PathBuf,
+    /// The process that answers questions for names (`wharf-netd`); empty: names of containers are not resolved.
+    pub netd: PathBuf,
     /// `overlay2`, `vfs` …; `None` chooses.
     pub storage_driver: Option<String>,
     /// Log driver of containers that name none; `json-file`.
@@ -85,6 +87,7 @@ impl Default for Config {
             cgroup_root: "/sys/fs/cgroup".into(),
             cgroup_parent: "/docker".into(),
             shim: "wharf-shim".into(),
+            netd: "wharf-netd".into(),
             storage_driver: None,
             log_driver: "json-file".into(),
             log_opts: BTreeMap::new(),

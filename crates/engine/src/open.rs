@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::watch;
 use wharf_cgroup::Hierarchy;
-use wharf_net::{Config as NetConfig, DefaultBridge, Networks};
+use wharf_net::{Config as NetConfig, DefaultBridge, NameServer, Networks};
 use wharf_shim::client::Template;
 use wharf_spec::capability::CapabilitySet;
 use wharf_state::Db;
@@ -25,6 +25,8 @@ pub(crate) async fn open(config: Config) -> Result<Inner> {
     let template = Template::spawn(&config.shim)
         .await
         .map_err(|e| Error::System(format!("start `{}`: {}", config.shim.display(), chain(&e))))?;
+    // after the template has been made: its limit is what containers get. The descriptors of every container are ours to hold
+    wharf_sys::rlimit::raise_open_files();
     blocking(move || worlds(config, template)).await
 }
 
@@ -103,7 +105,9 @@ fn network_config(config: &Config) -> Result<NetConfig> {
             mtu: config.mtu.unwrap_or(0),
         }
     };
-    Ok(NetConfig { bridge, ip_forward: config.firewall, ip_masq: config.firewall, ..NetConfig::default() })
+    let name_server = (!config.netd.as_os_str().is_empty())
+        .then(|| NameServer { executable: config.netd.clone(), socket: config.exec_root.join("netd.sock") });
+    Ok(NetConfig { bridge, ip_forward: config.firewall, ip_masq: config.firewall, name_server, ..NetConfig::default() })
 }
 
 /// The engine's own identifier, made at its first start.

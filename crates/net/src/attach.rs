@@ -34,7 +34,9 @@ impl Networks {
         }
         let firewall = !wish.ports.is_empty() || !wish.links.is_empty() || !wish.exposed.is_empty();
         let mut nft = firewall.then(|| lock(&inner.firewall));
+        let room = netns.again()?;
         let (mut sandbox, networks, holes) = inner.world().admit(container, wish, inner)?;
+        sandbox.dns = inner.names.is_some() && networks.iter().any(|n| dns::has_names(n));
         let made = inner.plug_all(netns, &sandbox, &networks).and_then(|()| {
             step("net.attach.after_links")?;
             let mut change = Transaction::new();
@@ -43,9 +45,12 @@ impl Networks {
             if let Some(nft) = nft.as_deref_mut() {
                 firewall::apply(nft, &change, || inner.world().declared())?;
             }
-            step("net.attach.after_firewall")
+            step("net.attach.after_firewall")?;
+            // a container that cannot ask would wait for every name until it gives up: then rather no container
+            if sandbox.dns { inner.serve_names(netns, container, &sandbox) } else { Ok(()) }
         });
         if let Err(error) = made {
+            inner.forget_names(container, &sandbox);
             inner.unplug_all(&sandbox);
             inner.world().dismiss(container);
             if let Some(nft) = nft.as_deref_mut() {
@@ -54,9 +59,10 @@ impl Networks {
             }
             return Err(error);
         }
-        if networks.iter().any(|n| dns::has_names(n)) {
-            sandbox.dns = inner.serve_names(netns, container, &sandbox);
-            inner.world().sandboxes.insert(container.clone(), sandbox.clone());
+        {
+            let mut world = inner.world();
+            world.sandboxes.insert(container.clone(), sandbox.clone());
+            world.rooms.insert(container.clone(), room);
         }
         rows::put_sandbox(&inner.db, container, &sandbox);
         Ok(sandbox)
@@ -108,9 +114,16 @@ impl Networks {
         }
         if sandbox.dns {
             inner.rename(container, &sandbox);
-        } else if dns::has_names(&network) {
-            sandbox.dns = inner.serve_names(netns, container, &sandbox);
-            inner.world().sandboxes.insert(container.clone(), sandbox.clone());
+        } else if inner.names.is_some() && dns::has_names(&network) {
+            sandbox.dns = true;
+            if let Err(error) = inner.serve_names(netns, container, &sandbox) {
+                // what it runs goes on as before, with the resolvers that it has
+                tracing::error!(%container, %error, "names of other containers are not known to it");
+                sandbox.dns = false;
+            }
+            let mut world = inner.world();
+            world.sandboxes.insert(container.clone(), sandbox.clone());
+            world.rooms.insert(container.clone(), netns.again()?);
         }
         rows::put_sandbox(&inner.db, container, &sandbox);
         Ok(endpoint)
@@ -373,6 +386,7 @@ impl World {
 
     /// Everything the container has is free again.
     fn dismiss(&mut self, container: &ContainerId) {
+        self.rooms.remove(container);
         let Some(sandbox) = self.sandboxes.remove(container) else { return };
         for endpoint in &sandbox.endpoints {
             self.give_back_endpoint(endpoint);

@@ -1,6 +1,7 @@
 //! Names for containers: sockets at 127.0.0.11 in their namespaces, handed to `wharf-netd`, which answers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
 
 use wharf_netd::{Client, Place};
 use wharf_netlink::Socket;
@@ -16,6 +17,8 @@ pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
 const TABLE: Table<'static> = Table { family: Family::Ip, name: "wharf_dns" };
 const PORT: u16 = 53;
+/// For machines that name none, as in Docker.
+const DEFAULT_RESOLVERS: [Ipv4Addr; 2] = [Ipv4Addr::new(8, 8, 8, 8), Ipv4Addr::new(8, 8, 4, 4)];
 
 /// Whether names work on a network: on all that a user made.
 pub(crate) fn has_names(network: &Network) -> bool {
@@ -23,17 +26,35 @@ pub(crate) fn has_names(network: &Network) -> bool {
 }
 
 impl Inner {
-    /// Gives a container its resolver. Says whether it has one: without `wharf-netd` it runs nevertheless.
-    pub(crate) fn serve_names(&self, netns: &Netns, container: &ContainerId, sandbox: &Sandbox) -> bool {
-        let Some(client) = &self.names else { return false };
-        let served = netns.within(sockets).and_then(|(udp, tcp)| {
-            let known = self.world().known(container, sandbox);
-            client.put(known, Some((&udp, &tcp))).map_err(refused)
-        });
-        if let Err(error) = &served {
-            tracing::error!(%container, %error, "names of other containers are not known to it");
+    /// Gives a container its resolver.
+    pub(crate) fn serve_names(&self, netns: &Netns, container: &ContainerId, sandbox: &Sandbox) -> Result<()> {
+        let Some(client) = &self.names else { return Ok(()) };
+        let (udp, tcp) = netns.within(sockets)?;
+        let known = self.world().known(container, sandbox);
+        client.put(known, Some((&udp, &tcp))).map_err(Error::Names)
+    }
+
+    /// `wharf-netd` has died: another one is told everything.
+    fn serve_everybody(&self) {
+        let everybody: Vec<_> = {
+            let world = self.world();
+            let served = world.sandboxes.iter().filter(|(_, sandbox)| sandbox.dns);
+            served.map(|(id, sandbox)| (id.clone(), sandbox.clone(), world.rooms.get(id).map(Netns::again))).collect()
+        };
+        for (container, sandbox, netns) in everybody {
+            let served = match netns {
+                Some(Ok(netns)) => self.serve_names(&netns, &container, &sandbox),
+                Some(Err(error)) => Err(error),
+                None => continue,
+            };
+            if let Err(error) = served {
+                tracing::error!(%container, %error, "names of other containers are not known to it");
+            }
+            // one that ended meanwhile must not stay there
+            if !self.world().sandboxes.contains_key(&container) {
+                self.forget_names(&container, &sandbox);
+            }
         }
-        served.is_ok()
     }
 
     /// The container has other places now.
@@ -58,6 +79,17 @@ impl Inner {
         let listed = self.names.as_ref().map(Client::list).transpose();
         listed.ok().flatten().unwrap_or_default()
     }
+}
+
+/// Heals as soon as the process dies, as long as the world lives.
+pub(crate) fn guard(inner: &Arc<Inner>) {
+    let Some(client) = &inner.names else { return };
+    let inner = Arc::downgrade(inner);
+    client.on_end(move || {
+        let Some(inner) = inner.upgrade() else { return };
+        tracing::warn!("wharf-netd has died; starting another");
+        inner.serve_everybody();
+    });
 }
 
 impl World {
@@ -99,7 +131,8 @@ pub(crate) fn wished(sandbox: &mut Sandbox, wish: &Attach) {
 /// Who answers on this machine.
 fn machine_resolvers() -> Vec<SocketAddr> {
     let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    resolvers(&text)
+    let found = resolvers(&text);
+    if found.is_empty() { DEFAULT_RESOLVERS.map(|ip| SocketAddr::new(ip.into(), PORT)).to_vec() } else { found }
 }
 
 fn resolvers(text: &str) -> Vec<SocketAddr> {
@@ -148,10 +181,6 @@ fn sockets() -> Result<(UdpSocket, TcpListener)> {
     }
     Socket::netfilter()?.commit(&change)?;
     Ok((udp, tcp))
-}
-
-fn refused(error: wharf_netd::Error) -> Error {
-    Error::Names(error)
 }
 
 #[cfg(test)]

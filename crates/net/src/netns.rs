@@ -38,6 +38,13 @@ impl Netns {
         })
     }
 
+    /// Another handle of the same namespace.
+    pub(crate) fn again(&self) -> Result<Self> {
+        rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)
+            .map(Self::from_fd)
+            .map_err(Error::system("dup of a network namespace"))
+    }
+
     /// The descriptor, for somebody who will enter it.
     pub fn into_fd(self) -> OwnedFd {
         self.fd

@@ -139,6 +139,8 @@ pub(crate) struct World {
     pub(crate) networks: HashMap<NetworkId, Arc<Network>>,
     pub(crate) pools: HashMap<NetworkId, Vec<Pool>>,
     pub(crate) sandboxes: HashMap<ContainerId, Sandbox>,
+    /// Namespaces of containers that run and that we may have to enter again.
+    pub(crate) rooms: HashMap<ContainerId, Netns>,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) ports: Ports,
     unique_local: Option<Ipv6Addr>,
@@ -277,6 +279,7 @@ impl Networks {
         };
         let networks = Self { inner: Arc::new(inner) };
         crate::guard::start(&networks.inner)?;
+        crate::dns::guard(&networks.inner);
         Ok(networks)
     }
 

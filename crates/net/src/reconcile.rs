@@ -42,9 +42,13 @@ impl Networks {
             }
             if sandbox.dns && known.iter().any(|k| k == container.as_str()) {
                 inner.rename(container, &sandbox);
-            } else if sandbox.dns {
-                inner.serve_names(netns, container, &sandbox);
+            } else if sandbox.dns
+                && let Err(error) = inner.serve_names(netns, container, &sandbox)
+            {
+                tracing::error!(%container, %error, "names of other containers are not known to it");
             }
+            let room = netns.again()?;
+            inner.world().rooms.insert(container.clone(), room);
         }
         self.sweep()?;
         let mut nft = lock(&inner.firewall);

@@ -5,10 +5,15 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
+use rustix::net::{
+    AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, shutdown, socket_with,
+};
 
 use crate::protocol::{LONGEST, Reply, Request, Sandbox};
 
@@ -32,17 +37,52 @@ pub enum Error {
 }
 
 /// A connection to the process, made when it is first needed and again after it broke.
-#[derive(Debug)]
 pub struct Client {
     executable: PathBuf,
     path: PathBuf,
     connection: Mutex<Option<OwnedFd>>,
+    end: Arc<End>,
 }
+
+/// What happens when the process ends although the daemon did not let it go.
+#[derive(Default)]
+struct End {
+    /// The daemon goes, not the process.
+    expected: AtomicBool,
+    heal: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// When it was last called.
+    healed: Mutex<Option<Instant>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.end.expected.store(true, Ordering::SeqCst);
+        if let Some(connection) = self.lock().as_ref() {
+            // wakes the thread that holds the other descriptor of it
+            let _ = shutdown(connection, Shutdown::Both);
+        }
+    }
+}
+
+/// One that dies again this soon does not come up at all: it is given time before it is started once more.
+const STILLBORN: Duration = Duration::from_secs(1);
 
 impl Client {
     /// `path` is the socket; `executable` is started when nobody answers there. Does nothing yet.
     pub fn new(executable: PathBuf, path: PathBuf) -> Self {
-        Self { executable, path, connection: Mutex::new(None) }
+        Self { executable, path, connection: Mutex::new(None), end: Arc::default() }
+    }
+
+    /// Says what to do when the process has died: to tell everything again (which starts another). Called on a thread of
+    /// its own; only the first one said counts.
+    pub fn on_end(&self, heal: impl Fn() + Send + Sync + 'static) {
+        let _ = self.end.heal.set(Box::new(heal));
     }
 
     /// Tells the names of a container; with sockets, who asks from there.
@@ -93,6 +133,7 @@ impl Client {
             }
         }
         let fresh = self.connect(start)?;
+        self.watch(&fresh)?;
         let reply = exchange(&fresh, &bytes, fds);
         *connection = Some(fresh);
         reply
@@ -125,6 +166,33 @@ impl Client {
         Ok(socket)
     }
 
+    /// A thread that waits for the end of a connection: the process closes it only by dying.
+    fn watch(&self, connection: &OwnedFd) -> Result<(), Error> {
+        let failed = |errno| Error::System { op: "watch wharf-netd".into(), errno };
+        let connection = rustix::io::fcntl_dupfd_cloexec(connection, 0).map_err(failed)?;
+        let end = self.end.clone();
+        let wait = move || {
+            // readable is the business of whoever asked; only the end wakes this thread
+            while let Err(Errno::INTR) = poll(&mut [PollFd::new(&connection, PollFlags::empty())], None) {}
+            drop(connection);
+            if end.expected.load(Ordering::SeqCst) {
+                return;
+            }
+            if let Some(heal) = end.heal.get() {
+                let before = end.healed.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+                let left = before.map_or(Duration::ZERO, |at| STILLBORN.saturating_sub(at.elapsed()));
+                let left = Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
+                let _ = poll(&mut [], Some(&left));
+                heal();
+            }
+        };
+        std::thread::Builder::new()
+            .name("wharf-netd-end".into())
+            .spawn(wait)
+            .map(drop)
+            .map_err(|_| failed(Errno::AGAIN))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<OwnedFd>> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,7 +216,7 @@ fn spawn(executable: &Path, listener: BorrowedFd<'_>) -> Result<(), Error> {
     let child = wharf_sys::spawn::spawn(&command).map_err(failed)?;
     // whoever started it must take its end, or a dead process stays in the table
     std::thread::Builder::new()
-        .name("wharf-netd-end".into())
+        .name("wharf-netd-child".into())
         .spawn(move || wharf_sys::pidfd::wait(&child.pidfd))
         .map_err(|_| failed(Errno::AGAIN))?;
     Ok(())

@@ -38,3 +38,12 @@ pub fn get(pid: Option<Pid>, resource: u32) -> Result<Limit> {
     check(unsafe { libc::syscall(libc::SYS_prlimit64, pid, resource, std::ptr::null::<u8>(), &raw mut raw) })?;
     Ok(Limit { soft: raw.rlim_cur, hard: raw.rlim_max })
 }
+
+/// Raises the caller's soft limit of open files to its hard one, as far as that goes. Children inherit it.
+pub fn raise_open_files() {
+    const NOFILE: u32 = libc::RLIMIT_NOFILE;
+    if let Ok(limit) = get(None, NOFILE) {
+        // up to the hard limit everybody may
+        let _ = set(None, NOFILE, Limit { soft: limit.hard, ..limit });
+    }
+}

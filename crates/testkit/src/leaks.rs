@@ -49,7 +49,8 @@ impl Host {
     }
 }
 
-/// Whether a line of `ps` is part of every idle host: PID 1 and its cat, the daemon, its template, ps itself.
+/// Whether a line of `ps` is part of every idle host: PID 1 and its cat, the daemon, its template, the name
+/// server (which waits for the next container as long as the daemon lives), ps itself.
 ///
 /// Keepers are forked from the template and look like it, but only the template is a child of the daemon.
 fn expected_process(line: &str, daemons: &[&str]) -> bool {
@@ -59,6 +60,7 @@ fn expected_process(line: &str, daemons: &[&str]) -> bool {
         || line.contains("ps -eo")
         || daemons.contains(&pid)
         || (daemons.contains(&parent) && line.contains("wharf-shim --template"))
+        || ((daemons.contains(&parent) || parent == "1") && line.ends_with("wharf-netd"))
         || (parent == "1" && line.ends_with("cat"))
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
     let engine = Config {
         data_root: absolute(values, "data-root", "/var/lib/wharf")?,
         shim: own_program("wharf-shim"),
+        netd: own_program("wharf-netd"),
         cgroup_parent: values.value("cgroup-parent").unwrap_or("/docker").to_owned(),
         storage_driver: values.value("storage-driver").map(str::to_owned),
         log_driver: values.value("log-driver").unwrap_or("json-file").to_owned(),

@@ -36,7 +36,7 @@ pub(crate) fn mode(host: &HostConfig) -> Mode {
 }
 
 /// What the container wants at its start.
-pub(crate) fn wish(id: &ContainerId, declared: &Declared) -> Result<Attach> {
+pub(crate) fn wish(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Attach> {
     let host = &declared.host_config;
     let mut attach = Attach { name: declared.name.clone(), ..Attach::default() };
     let names: Vec<String> = match mode(host) {
@@ -51,11 +51,21 @@ pub(crate) fn wish(id: &ContainerId, declared: &Declared) -> Result<Attach> {
     for name in names {
         attach.endpoints.push(endpoint(id, declared, name)?);
     }
+    attach.resolvers = resolvers(host.dns.as_deref().unwrap_or_default(), &inner.config.dns.servers)?;
     if host.network_mode != "host" && host.network_mode != "none" {
         attach.exposed = exposed(declared)?;
         attach.ports = ports(declared, &attach.exposed)?;
     }
     Ok(attach)
+}
+
+/// Who answers what the embedded resolver does not know; nobody in particular when nothing was said.
+fn resolvers(of_user: &[String], of_daemon: &[String]) -> Result<Vec<IpAddr>> {
+    let chosen = if of_user.is_empty() { of_daemon } else { of_user };
+    let parse = |text: &String| {
+        text.parse().map_err(|_| Error::InvalidParameter(format!("invalid DNS server: bad nameserver address {text}")))
+    };
+    chosen.iter().map(parse).collect()
 }
 
 fn endpoint(id: &ContainerId, declared: &Declared, network: String) -> Result<EndpointRequest> {

@@ -27,11 +27,12 @@ use wharf_spec::runtime::Spec;
 use wharf_store::Rootfs;
 use wharf_sys::failpoint;
 
+use super::etc::{self, Resolver};
 use super::handle::Live;
 use super::network::{self, Mode};
 use super::record::Declared;
 use super::snapshot::{Container, Files, MountKind};
-use super::{etc, log, rootfs};
+use super::{log, rootfs};
 use crate::oci::{self, Ground, Join};
 use crate::{Error, Inner, Result, blocking};
 
@@ -253,7 +254,7 @@ fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Optio
         Mode::Own(_) => Some(inner.networks.namespace()?),
     };
     failpoint::hit("engine.start.after_namespace").map_err(injected)?;
-    let wish = network::wish(id, declared)?;
+    let wish = network::wish(inner, id, declared)?;
     if let Some(netns) = &netns {
         let sandbox = inner.networks.attach(id, netns, &wish)?;
         failpoint::hit("engine.start.after_network").map_err(injected)?;
@@ -378,7 +379,12 @@ fn write_files(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<F
     etc::write(&files.hostname, &format!("{}\n", declared.config.hostname))?;
     let of_host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let host = &declared.host_config;
-    etc::write(&files.resolv_conf, &etc::resolv_conf(&of_host, &inner.config.dns, host, host.network_mode == "host"))?;
+    let resolver = match network::mode(host) {
+        Mode::Host => Resolver::Host,
+        _ if inner.networks.answers_names(&network::wish(inner, id, declared)?) => Resolver::Embedded,
+        _ => Resolver::Outside,
+    };
+    etc::write(&files.resolv_conf, &etc::resolv_conf(&of_host, &inner.config.dns, host, resolver))?;
     Ok(files)
 }
 
