@@ -22,6 +22,14 @@ pub enum Error {
         /// Why it is refused.
         reason: &'static str,
     },
+    /// A folder and something that is no folder have the same name.
+    #[error("{}", clash(path, *folder))]
+    Clash {
+        /// The member's name, as it is extracted.
+        path: PathBuf,
+        /// It is a folder that stands in the way.
+        folder: bool,
+    },
     /// More than the limit of the caller.
     #[error("archive is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -64,5 +72,13 @@ impl Error {
             io::ErrorKind::UnexpectedEof => Self::Truncated(op),
             _ => Self::Stream { op, source },
         }
+    }
+}
+
+fn clash(path: &std::path::Path, folder: bool) -> String {
+    if folder {
+        format!("cannot overwrite directory {path:?} with non-directory")
+    } else {
+        format!("cannot overwrite non-directory {path:?} with directory")
     }
 }

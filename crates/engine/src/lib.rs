@@ -12,6 +12,7 @@
 //!
 //! Readers (`list`, `inspect`) look at the snapshots and never wait for an actor. Nothing here knows HTTP, JSON or terminals.
 
+mod archive;
 mod config;
 pub mod container;
 mod containers;
@@ -37,6 +38,7 @@ mod top;
 mod users;
 mod volumes;
 
+pub use archive::{ExtractOptions, PathStat};
 pub use config::{Config, Dns};
 pub use containers::*;
 pub use error::{Error, Result};

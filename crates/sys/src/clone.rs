@@ -42,6 +42,8 @@ impl Flags {
     pub const CGROUP: Flags = Flags(libc::CLONE_NEWCGROUP as u64);
     /// `CLONE_NEWTIME`; with unshare it is the namespace of future children and of the next exec.
     pub const TIME: Flags = Flags(linux_raw_sys::general::CLONE_NEWTIME as u64);
+    /// `CLONE_FS`; with unshare the calling thread gets a root and a working folder of its own.
+    pub const ROOT: Flags = Flags(libc::CLONE_FS as u64);
     /// `CLONE_PARENT`: the new process becomes a sibling of the caller.
     pub const PARENT: Flags = Flags(libc::CLONE_PARENT as u64);
 

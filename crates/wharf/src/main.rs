@@ -24,6 +24,7 @@ mod session;
 mod streams;
 mod table;
 mod terminal;
+mod transfer;
 
 use std::process::ExitCode;
 

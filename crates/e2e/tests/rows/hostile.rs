@@ -132,7 +132,7 @@ fn r_arch_08_broken_connections_do_no_harm() {
 }
 
 /// A tar archive of one entry, as hostile as its header says.
-fn tar_entry(name: &str, kind: u8, link: &str, data: &[u8]) -> Vec<u8> {
+pub(crate) fn tar_entry(name: &str, kind: u8, link: &str, data: &[u8]) -> Vec<u8> {
     let mut header = [0u8; 512];
     header[..name.len()].copy_from_slice(name.as_bytes());
     header[100..107].copy_from_slice(b"0000644");

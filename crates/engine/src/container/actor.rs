@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use wharf_shim::client::{Events, Notice};
 use wharf_shim::protocol::{self, Attach, AttachEnd, Event, Target, Wire};
@@ -73,6 +73,8 @@ pub(crate) struct Actor {
     restart_at: Option<Instant>,
     slots: Vec<Slot>,
     removed: Option<Result<(), String>>,
+    /// See [`Handle::files`].
+    files: Arc<RwLock<()>>,
 }
 
 /// Begins the task of a container and makes it known.
@@ -88,7 +90,8 @@ pub(crate) fn adopt(
     let first = Picture { container: Arc::new(container), live: live.clone(), ends: 0, removed: None };
     let (publish, watched) = watch::channel(first);
     let (sender, commands) = mpsc::channel(QUEUE);
-    let handle = Arc::new(Handle::new(id.clone(), sender, watched));
+    let files = Arc::new(RwLock::new(()));
+    let handle = Arc::new(Handle::new(id.clone(), sender, watched, files.clone()));
     inner.index.insert(handle.clone());
     let actor = Actor {
         inner: inner.clone(),
@@ -105,6 +108,7 @@ pub(crate) fn adopt(
         restart_at: None,
         slots: Vec::new(),
         removed: None,
+        files,
     };
     tokio::spawn(actor.run(commands));
     handle
@@ -226,6 +230,7 @@ impl Actor {
 
     async fn start(&mut self) -> Result<()> {
         self.restart_at = None;
+        let _alone = self.files.clone().write_owned().await;
         let attach = self.sockets().await;
         // what is about to be goes to the disk while it is being done
         let mut intent = self.lived.clone();
@@ -369,6 +374,7 @@ impl Actor {
         self.restart_at = None;
         self.slots.clear();
         self.show();
+        let _alone = self.files.clone().write_owned().await;
         let done = remove::remove(&self.inner, &self.id, &self.declared, &mut self.lived, options.volumes).await;
         if let Err(error) = done {
             self.lived.state.status = if before == Status::Created { before } else { Status::Dead };

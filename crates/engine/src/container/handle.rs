@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use wharf_api::container::{EndpointSettings, UpdateConfig};
 use wharf_cgroup::Cgroup;
 use wharf_shim::client::Keeper;
@@ -97,11 +97,18 @@ pub(crate) struct Handle {
     pub(crate) id: ContainerId,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) picture: watch::Receiver<Picture>,
+    /// Read: its files are being looked at from outside. Write: they are about to be mounted anew or removed.
+    pub(crate) files: Arc<RwLock<()>>,
 }
 
 impl Handle {
-    pub(crate) fn new(id: ContainerId, commands: mpsc::Sender<Command>, picture: watch::Receiver<Picture>) -> Handle {
-        Handle { id, commands, picture }
+    pub(crate) fn new(
+        id: ContainerId,
+        commands: mpsc::Sender<Command>,
+        picture: watch::Receiver<Picture>,
+        files: Arc<RwLock<()>>,
+    ) -> Handle {
+        Handle { id, commands, picture, files }
     }
 
     /// How it looks now.

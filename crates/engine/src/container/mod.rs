@@ -7,7 +7,7 @@
 //! | `actor`, `handle` | the task that owns a container; commands to it |
 //! | `declare`, `merge`, `mounts`, `log`, `network` | the declaration: checked, completed, parsed |
 //! | `create`, `start`, `kill`, `update`, `remove` | what is done to it |
-//! | `etc`, `rootfs` | files of its own, files in its root |
+//! | `etc`, `rootfs`, `view` | files of its own, files in its root, all files as it sees them |
 //! | `record`, `reconcile` | rows; rows against the real world at the daemon's start |
 
 pub(crate) mod actor;
@@ -30,5 +30,11 @@ pub mod snapshot;
 pub(crate) mod start;
 pub mod state;
 mod update;
+pub(crate) mod view;
 
 pub(crate) use merge::merge_for_commit;
+
+/// A path by which the calling thread can name what it has open.
+pub(crate) fn proc_path(fd: &std::os::fd::OwnedFd) -> std::path::PathBuf {
+    std::path::PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(fd)))
+}

@@ -4,7 +4,7 @@
 //! whiteouts and opaque folders. Where a symbolic link is in the way, and for writing, the root is mounted detached.
 
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2, statat};
@@ -94,30 +94,54 @@ fn in_root(root: &OwnedFd, path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The account files below an open root.
+pub(crate) fn accounts_in(root: &OwnedFd) -> Accounts {
+    let read = |path| in_root(root, path).unwrap_or_default();
+    Accounts { passwd: read("etc/passwd"), group: read("etc/group") }
+}
+
 /// Makes the working folder when the container has none there, as Docker does.
 pub(crate) fn make_folder(store: &Store, id: &ContainerId, path: &Path) -> Result<()> {
-    let root = store.snapshot_open(id)?;
+    make_place(store.snapshot_open(id)?.as_fd(), path, true).map(drop)
+}
+
+/// Opens `path` below `root`, and makes what is missing: folders, and at its end a folder or an empty file.
+pub(crate) fn make_place(root: BorrowedFd<'_>, path: &Path, folder: bool) -> Result<OwnedFd> {
     let fail = |errno: Errno| Error::system(format!("mkdir `{}` in the container", path.display()), errno);
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let open = |path: &Path| openat2(root, path, flags, Mode::empty(), resolve);
     let mut so_far = PathBuf::from(".");
-    let mut at = root.try_clone().map_err(|e| Error::system("dup", e))?;
-    for part in path.components() {
+    let mut at = open(&so_far).map_err(fail)?;
+    let mut parts = path.components().peekable();
+    while let Some(part) = parts.next() {
         let std::path::Component::Normal(name) = part else { continue };
         so_far.push(name);
-        at = match openat2(root.as_fd(), &so_far, flags, Mode::empty(), resolve) {
-            Ok(fd) => fd,
+        let last = parts.peek().is_none();
+        let made = match open(&so_far) {
+            Err(Errno::NOENT) if last && !folder => {
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                rustix::fs::openat(&at, name, flags, Mode::from_raw_mode(0o755)).map_err(fail)?;
+                open(&so_far)
+            }
             Err(Errno::NOENT) => {
                 rustix::fs::mkdirat(&at, name, Mode::from_raw_mode(0o755)).map_err(fail)?;
-                openat2(root.as_fd(), &so_far, flags, Mode::empty(), resolve).map_err(fail)?
+                open(&so_far)
             }
+            other => other,
+        };
+        at = match made {
             Err(Errno::NOTDIR) => {
                 return Err(Error::InvalidParameter(format!("Cannot mkdir: {} is not a directory", path.display())));
             }
-            Err(errno) => return Err(fail(errno)),
+            other => other.map_err(fail)?,
         };
+        let is_folder = FileType::from_raw_mode(fstat(&at).map_err(fail)?.st_mode) == FileType::Directory;
+        if !is_folder && (folder || !last) {
+            return Err(Error::InvalidParameter(format!("Cannot mkdir: {} is not a directory", path.display())));
+        }
     }
-    Ok(())
+    Ok(at)
 }
 
 #[cfg(test)]

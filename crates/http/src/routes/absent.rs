@@ -34,11 +34,6 @@ pub(super) fn session(call: &Call<'_>) -> Answer {
     Err(Failure::bad("no upgrade proto in request"))
 }
 
-/// `docker cp`.
-pub(super) fn archive() -> Answer {
-    not_yet("copying files from and to containers")
-}
-
 /// An empty list.
 pub(super) fn no_plugins() -> Response<Body> {
     body::json(StatusCode::OK, &[(); 0])

@@ -1,6 +1,7 @@
 //! From a request to an answer: find the route, check the version, read the arguments, ask the engine, write the JSON.
 
 mod absent;
+mod archive;
 mod containers;
 mod execs;
 mod images;
@@ -161,7 +162,9 @@ async fn container(call: Call<'_>, body: Incoming, name: &str, verb: ContainerVe
         V::Rename => containers::rename(&call, name).await,
         V::Update => containers::update(&call, name, body).await,
         V::Remove => containers::remove(&call, name).await,
-        V::ArchiveStat | V::ArchiveGet | V::ArchivePut => absent::archive(),
+        V::ArchiveStat => archive::stat(&call, name).await,
+        V::ArchiveGet => archive::get(&call, name).await,
+        V::ArchivePut => archive::put(&call, name, body).await,
     }
 }
 

@@ -318,6 +318,13 @@ impl Client {
         self.json(body)
     }
 
+    /// `HEAD`: the head alone.
+    pub(crate) fn head(&self, path: &str, query: &Query) -> Result<Head, Error> {
+        let (head, body) = self.send(Method::Head, path, query, &[], Payload::Nothing)?;
+        self.keep(body);
+        Ok(head)
+    }
+
     /// `GET` whose answer is read as it comes.
     pub(crate) fn open(&self, path: &str, query: &Query) -> Result<(Head, Body), Error> {
         self.send(Method::Get, path, query, &[], Payload::Nothing)

@@ -1,0 +1,284 @@
+//! A container's files as the container sees them, for the daemon's own hands.
+//!
+//! ```text
+//!   runs      its mount namespace ── copied ──► private namespace, without /proc, /sys, /dev ──► root
+//!   does not  its overlay + binds, volumes, files of /etc ──► private, otherwise empty namespace ──► root
+//! ```
+//!
+//! The namespace is made by a thread that ends with it; what keeps it alive is a descriptor, so nothing is mounted where
+//! anybody could see it and nothing is left when the daemon is killed. Paths are looked up from the root's descriptor with
+//! `RESOLVE_IN_ROOT`, never by name from the host, and nothing is executed or loaded from in there (CVE-2018-15664,
+//! CVE-2019-14271).
+
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, readlinkat};
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
+use tokio::sync::OwnedRwLockReadGuard;
+use wharf_spec::id::ContainerId;
+use wharf_sys::clone::{Flags, setns, unshare};
+use wharf_sys::failpoint;
+use wharf_sys::mount::{Change, Propagation, attr, set_attr};
+
+use super::handle::{Handle, Live};
+use super::rootfs;
+use super::snapshot::{Container, Files, MountKind};
+use crate::{Error, Inner, Result, blocking};
+
+/// How often a look-up is repeated that a rename in the container disturbed.
+const DISTURBED: u32 = 10_000;
+/// Links that are followed to the end of a path, as many as Docker.
+const LINKS: u32 = 255;
+/// What every container has mounted and Docker does not copy from: interfaces of the kernel, and device nodes.
+const DEFAULTS: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// A container's files. While there is one, the container neither starts nor is removed.
+#[derive(Debug)]
+pub(crate) struct View {
+    root: OwnedFd,
+    /// Mounts last as long as their namespace.
+    _namespace: OwnedFd,
+    _still: OwnedRwLockReadGuard<()>,
+}
+
+/// Opens the view.
+pub(crate) async fn open(inner: &Arc<Inner>, handle: &Handle) -> Result<View> {
+    let still = handle.files.clone().read_owned().await;
+    let (inner, id, container, live) = (inner.clone(), handle.id.clone(), handle.container(), handle.live());
+    blocking(move || {
+        let made = in_a_thread(move || match live {
+            Some(live) => of_running(&live, &container),
+            None => of_stopped(&inner, &id, &container),
+        });
+        let (root, namespace) = made?;
+        failpoint::hit("engine.view.after_mount").map_err(|e| Error::system("fail point", e))?;
+        Ok(View { root, _namespace: namespace, _still: still })
+    })
+    .await
+}
+
+/// A thread of its own: it changes its mount namespace and its root, and takes neither back.
+fn in_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let thread = std::thread::Builder::new().name("view".into()).spawn(work);
+    let thread = thread.map_err(|e| Error::system("start a thread", e))?;
+    thread.join().unwrap_or_else(|_| Err(Error::System("the view of the container's files panicked".into())))
+}
+
+type Made = Result<(OwnedFd, OwnedFd)>;
+
+fn of_running(live: &Live, container: &Container) -> Made {
+    let fail = |op: &'static str| move |errno: Errno| Error::system(op, errno);
+    let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(fail("open /proc"))?;
+    unshare(Flags::ROOT).map_err(fail("unshare the root"))?;
+    match setns(&live.pidfd, Flags::MOUNT) {
+        Err(Errno::SRCH) => return Err(Error::not_running(&container.id)),
+        other => other.map_err(fail("join the container's mount namespace"))?,
+    }
+    unshare(Flags::MOUNT).map_err(fail("unshare the mount namespace"))?;
+    let root = open_root()?;
+    let destinations: Vec<&str> = container.mounts.iter().map(|m| m.destination.as_str()).collect();
+    let mut kept = Vec::new();
+    for default in DEFAULTS.into_iter().filter(|path| !destinations.contains(path)) {
+        // what the user has mounted below stays
+        for destination in destinations.iter().filter(|d| Path::new(d).starts_with(default)) {
+            if let Ok(place) = look_up(root.as_fd(), Path::new(destination), OFlags::PATH)
+                && let Ok(tree) = clone_tree(&place)
+            {
+                kept.push((PathBuf::from(destination), tree));
+            }
+        }
+        match unmount(default, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            // not mounted, or (in a user namespace) locked in its place: then it is left out when packing
+            Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
+            Err(e) => return Err(Error::system(format!("detach {default}"), e)),
+        }
+    }
+    for (destination, tree) in kept {
+        attach(root.as_fd(), &destination, &tree)?;
+    }
+    Ok((root, namespace(&proc)?))
+}
+
+fn of_stopped(inner: &Inner, id: &ContainerId, container: &Container) -> Made {
+    let fail = |op: &'static str| move |errno: Errno| Error::system(op, errno);
+    let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(fail("open /proc"))?;
+    unshare(Flags::ROOT).map_err(fail("unshare the root"))?;
+    unshare(Flags::MOUNT).map_err(fail("unshare the mount namespace"))?;
+    drop(open_root()?);
+    let root = match inner.store.snapshot_rootfs(id)? {
+        wharf_store::Rootfs::Dir(path) => clone_path(&path, false)?,
+        wharf_store::Rootfs::Overlay { .. } => inner.store.snapshot_open(id)?,
+    };
+    let mut trees = Vec::new();
+    for (source, destination, writable) in mounts(inner, container)? {
+        let tree = clone_path(&source, true)?;
+        if !writable {
+            let change = Change { set: attr::RDONLY, recursive: true, ..Change::default() };
+            set_attr(&tree, &change).map_err(fail("make a mount read-only"))?;
+        }
+        trees.push((destination, tree));
+    }
+    // outer ones first, as at start
+    trees.sort_by_key(|(destination, _)| destination.components().count());
+    // the new root takes the place of the host's, which then goes away as a whole
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(&root, c"", CWD, inner.config.exec_root.as_path(), flags).map_err(fail("mount the container's root"))?;
+    rustix::process::fchdir(&root).map_err(fail("enter the container's root"))?;
+    rustix::process::pivot_root(".", ".").map_err(fail("pivot_root"))?;
+    unmount(".", UnmountFlags::DETACH).map_err(fail("detach the host's root"))?;
+    for (destination, tree) in trees {
+        attach(root.as_fd(), &destination, &tree)?;
+    }
+    Ok((root, namespace(&proc)?))
+}
+
+/// What is mounted in a container by its declaration: source, destination, writable.
+fn mounts(inner: &Inner, container: &Container) -> Result<Vec<(PathBuf, PathBuf, bool)>> {
+    let mut list = Vec::new();
+    for point in container.mounts.iter() {
+        let source = match point.kind {
+            MountKind::Volume => inner.volumes.data(&point.name),
+            MountKind::Bind => PathBuf::from(&point.source),
+            // empty until it runs
+            MountKind::Tmpfs | MountKind::Image => continue,
+        };
+        list.push((source, PathBuf::from(&point.destination), point.rw));
+    }
+    let Files { resolv_conf, hostname, hosts, .. } = &container.files;
+    for (source, destination) in [(resolv_conf, "/etc/resolv.conf"), (hostname, "/etc/hostname"), (hosts, "/etc/hosts")]
+    {
+        let taken = list.iter().any(|(_, other, _)| other == Path::new(destination));
+        // written at its first start
+        if !taken && !source.as_os_str().is_empty() && source.exists() {
+            list.push((source.clone(), destination.into(), true));
+        }
+    }
+    Ok(list)
+}
+
+/// The root of the calling thread's namespace, from which nothing travels to other namespaces any more.
+fn open_root() -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open("/", flags, Mode::empty()).map_err(|e| Error::system("open the root", e))?;
+    let private = Change { propagation: Some(Propagation::Private), recursive: true, ..Change::default() };
+    set_attr(&root, &private).map_err(|e| Error::system("make the mounts private", e))?;
+    Ok(root)
+}
+
+fn namespace(proc: &OwnedFd) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(proc, "thread-self/ns/mnt", flags, Mode::empty())
+        .map_err(|e| Error::system("open the mount namespace", e))
+}
+
+fn clone_tree(place: impl AsFd) -> rustix::io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    open_tree(place, c"", flags | OpenTreeFlags::AT_EMPTY_PATH | OpenTreeFlags::AT_RECURSIVE)
+}
+
+/// A private, detached copy of what is mounted at a path of the host.
+fn clone_path(path: &Path, recursive: bool) -> Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    let tree = open_tree(CWD, path, flags).map_err(|e| Error::system(format!("open_tree `{}`", path.display()), e))?;
+    let private = Change { propagation: Some(Propagation::Private), recursive: true, ..Change::default() };
+    set_attr(&tree, &private).map_err(|e| Error::system("make a mount private", e))?;
+    Ok(tree)
+}
+
+/// Puts a detached tree on its place below `root`, which is made when it is not there.
+fn attach(root: BorrowedFd<'_>, destination: &Path, tree: &OwnedFd) -> Result<()> {
+    let fail = |errno: Errno| Error::system(format!("mount `{}` in the container", destination.display()), errno);
+    let place = match look_up(root, destination, OFlags::PATH) {
+        Err(Errno::NOENT) => {
+            let folder = FileType::from_raw_mode(fstat(tree).map_err(fail)?.st_mode) == FileType::Directory;
+            rootfs::make_place(root, destination, folder)?
+        }
+        other => other.map_err(fail)?,
+    };
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, c"", &place, c"", flags).map_err(fail)
+}
+
+/// Opens `path` inside `root`, again when a rename came across.
+pub(crate) fn look_up(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    // NUL in a path would cut it
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::INVAL)?;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    for _ in 0..DISTURBED {
+        match openat2(root, path.as_c_str(), flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+impl View {
+    /// The place itself that a path leads to; a link at its end is not followed (behind a trailing slash it is).
+    pub(crate) fn place(&self, path: &Path) -> rustix::io::Result<(OwnedFd, Stat)> {
+        let place = look_up(self.root.as_fd(), path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let stat = fstat(&place)?;
+        Ok((place, stat))
+    }
+
+    /// Its users and groups.
+    pub(crate) fn accounts(&self) -> crate::users::Accounts {
+        rootfs::accounts_in(&self.root)
+    }
+
+    /// The folder that a path leads to, links followed, and its true path in the container.
+    pub(crate) fn folder(&self, path: &Path) -> rustix::io::Result<(OwnedFd, PathBuf)> {
+        let place = look_up(self.root.as_fd(), path, OFlags::PATH)?;
+        if FileType::from_raw_mode(fstat(&place)?.st_mode) != FileType::Directory {
+            return Err(Errno::NOTDIR);
+        }
+        let whole = readlinkat(CWD, super::proc_path(&place), Vec::new())?;
+        let folder = look_up(place.as_fd(), Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY)?;
+        Ok((folder, PathBuf::from(OsString::from_vec(whole.into_bytes()))))
+    }
+
+    /// Where the links of a path lead in the end, as far as they lead anywhere; `None` when they go round in circles.
+    pub(crate) fn follow(&self, path: &Path) -> Option<PathBuf> {
+        let mut done = PathBuf::from("/");
+        let mut rest: Vec<OsString> = parts(path);
+        let mut links = 0;
+        while let Some(part) = rest.pop() {
+            if part == ".." {
+                done.pop();
+                continue;
+            }
+            let next = done.join(&part);
+            let link = look_up(self.root.as_fd(), &next, OFlags::PATH | OFlags::NOFOLLOW)
+                .and_then(|place| readlinkat(&place, "", Vec::new()));
+            let Ok(target) = link else {
+                done = next;
+                continue;
+            };
+            links += 1;
+            if links > LINKS {
+                return None;
+            }
+            let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+            if target.is_absolute() {
+                done = PathBuf::from("/");
+            }
+            rest.extend(parts(&target));
+        }
+        Some(done)
+    }
+}
+
+/// The parts of a path, last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let bytes = path.as_os_str().as_bytes();
+    let real = |part: &&[u8]| !part.is_empty() && *part != b".";
+    bytes.split(|byte| *byte == b'/').filter(real).map(|part| OsString::from_vec(part.to_vec())).rev().collect()
+}
