@@ -68,7 +68,8 @@ impl Access {
         })
     }
 
-    pub(crate) fn letters(self) -> String {
+    /// Its letters of `rwm`.
+    pub fn letters(self) -> String {
         [(Self::READ, 'r'), (Self::WRITE, 'w'), (Self::MKNOD, 'm')]
             .into_iter()
             .filter(|(access, _)| self.0 & access.0 != 0)

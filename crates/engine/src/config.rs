@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::runtimes::Runtime;
+
 /// Settings of an engine. Paths are absolute.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -18,6 +20,10 @@ pub struct Config {
     pub shim: PathBuf,
     /// The process that answers questions for names (`wharf-netd`); empty: names of containers are not resolved.
     pub netd: PathBuf,
+    /// `--add-runtime`: other OCI runtimes by name.
+    pub runtimes: BTreeMap<String, Runtime>,
+    /// `--default-runtime`: runtime of containers that name none; `runc` is ours.
+    pub default_runtime: String,
     /// `overlay2`, `vfs` …; `None` chooses.
     pub storage_driver: Option<String>,
     /// Log driver of containers that name none; `json-file`.
@@ -88,6 +94,8 @@ impl Default for Config {
             cgroup_parent: "/docker".into(),
             shim: "wharf-shim".into(),
             netd: "wharf-netd".into(),
+            runtimes: BTreeMap::new(),
+            default_runtime: crate::runtimes::DEFAULT_RUNTIME.into(),
             storage_driver: None,
             log_driver: "json-file".into(),
             log_opts: BTreeMap::new(),

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wharf_runtime::PlanOptions;
 use wharf_shim::client::{Error as ShimError, ExecRequest, encode_plan};
-use wharf_shim::protocol::{Attach, Failure, FdRole, Target, Wire};
+use wharf_shim::protocol::{Attach, Failure, FdRole, ForeignExec, Target, Wire};
 use wharf_spec::id::{ContainerId, ExecId};
 
 use crate::container::handle::Live;
 use crate::container::{declare, rootfs, start};
-use crate::{Engine, Error, Inner, Result, blocking, fill, logs, oci};
+use crate::{Engine, Error, Inner, Result, blocking, fill, logs, oci, runtimes};
 
 /// What `runc` says before its reason; clients look for parts of it.
 const EXEC_FAILED: &str = "OCI runtime exec failed: exec failed: unable to start container process";
+/// The part that another runtime does not say itself.
+const FOREIGN_EXEC_FAILED: &str = "OCI runtime exec failed";
 
 /// `POST /containers/x/exec`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -137,7 +139,8 @@ async fn begin(inner: &Arc<Inner>, exec: Exec, options: &ExecStart, attach: Opti
         config.console_size = options.console_size.or(config.console_size);
         let (world, keeper, exec_id) = (inner.clone(), live.keeper.clone(), id.clone());
         let request = blocking(move || request(&world, &container, &live, &exec_id, &config, attach)).await?;
-        keeper.exec(request).await.map_err(refused)
+        let failed = if request.foreign.is_some() { FOREIGN_EXEC_FAILED } else { EXEC_FAILED };
+        keeper.exec(request).await.map_err(|error| refused(error, failed))
     }
     .await;
     match started {
@@ -155,17 +158,17 @@ async fn begin(inner: &Arc<Inner>, exec: Exec, options: &ExecStart, attach: Opti
     }
 }
 
-fn refused(error: ShimError) -> Error {
+fn refused(error: ShimError, failed: &str) -> Error {
     match error {
         ShimError::Refused(Failure::NotFound(why)) => {
-            Error::Program { exit_code: 127, message: format!("{EXEC_FAILED}: {why}") }
+            Error::Program { exit_code: 127, message: format!("{failed}: {why}") }
         }
         ShimError::Refused(Failure::NotExecutable(why)) => {
             let why = if why.ends_with("is a directory") { format!("{why}: permission denied") } else { why };
-            Error::Program { exit_code: 126, message: format!("{EXEC_FAILED}: {why}") }
+            Error::Program { exit_code: 126, message: format!("{failed}: {why}") }
         }
-        ShimError::Refused(failure) => Error::System(format!("{EXEC_FAILED}: {failure}")),
-        other => Error::System(format!("{EXEC_FAILED}: {}", start::chain(&other))),
+        ShimError::Refused(failure) => Error::System(format!("{failed}: {failure}")),
+        other => Error::System(format!("{failed}: {}", start::chain(&other))),
     }
 }
 
@@ -195,20 +198,19 @@ fn request(
         linux.seccomp = None;
     }
     let process = spec.process.clone().unwrap_or_default();
-    let options = PlanOptions { id: container.id.to_string(), bundle: PathBuf::from("/"), ..PlanOptions::default() };
-    let plan =
-        wharf_runtime::plan_exec(&spec, &process, &options).map_err(|e| Error::InvalidParameter(e.to_string()))?;
+    let (plan, foreign) = match runtimes::find(&inner.config, &host.runtime)? {
+        Some(_) => (Vec::new(), Some(ForeignExec { process: runtimes::process(&process)? })),
+        None => {
+            let id = container.id.to_string();
+            let options = PlanOptions { id, bundle: PathBuf::from("/"), ..PlanOptions::default() };
+            let plan = wharf_runtime::plan_exec(&spec, &process, &options);
+            (encode_plan(&plan.map_err(|e| Error::InvalidParameter(e.to_string()))?), None)
+        }
+    };
     let join = live.cgroup.join_fds().map_err(|e| Error::system("open cgroup", e))?;
     let mut fds: Vec<(FdRole, OwnedFd)> = join.tasks.into_iter().map(|fd| (FdRole::CgroupTasks, fd)).collect();
     fds.extend(join.unified.map(|fd| (FdRole::CgroupDir, fd)));
-    Ok(ExecRequest {
-        id: id.to_owned(),
-        plan: encode_plan(&plan),
-        tty: config.tty,
-        stdin: config.attach_stdin,
-        attach,
-        fds,
-    })
+    Ok(ExecRequest { id: id.to_owned(), plan, tty: config.tty, stdin: config.attach_stdin, attach, fds, foreign })
 }
 
 impl Engine {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::container::declare::{DEFAULT_RUNTIME, LOG_DRIVERS};
+use crate::container::declare::LOG_DRIVERS;
 use crate::container::state::Status;
+use crate::runtimes::{DEFAULT_RUNTIME, Runtime};
 use crate::{DiskUsage, Engine, Filters, ListOptions, Result, blocking, stats};
 
 /// `GET /version`; API versions belong to the edge.
@@ -81,7 +82,7 @@ pub struct Info {
     pub experimental: bool,
     pub version: String,
     /// Name to path.
-    pub runtimes: BTreeMap<String, String>,
+    pub runtimes: BTreeMap<String, Runtime>,
     pub default_runtime: String,
     /// `name=seccomp,profile=builtin` …
     pub security_options: Vec<String>,
@@ -214,8 +215,11 @@ impl Engine {
             labels: config.labels.clone(),
             experimental: config.experimental,
             version: config.version.clone(),
-            runtimes: [(DEFAULT_RUNTIME.to_owned(), "wharf-oci".to_owned())].into(),
-            default_runtime: DEFAULT_RUNTIME.into(),
+            runtimes: {
+                let ours = Runtime { path: "wharf-oci".into(), args: Vec::new() };
+                std::iter::once((DEFAULT_RUNTIME.to_owned(), ours)).chain(config.runtimes.clone()).collect()
+            },
+            default_runtime: config.default_runtime.clone(),
             security_options: security,
             insecure_registries: config.insecure_registries.clone(),
             registry_mirrors: config.registry_mirrors.clone(),

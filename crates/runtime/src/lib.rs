@@ -32,3 +32,4 @@ pub use plan::{
     Namespaces, Overlay, Plan, PlanOptions, ProcessPlan, Propagation, Root, SchedulerPlan, SeccompPlan, V1Controller,
     plan, plan_exec,
 };
+pub use root::attach_root;

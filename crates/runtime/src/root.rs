@@ -1,9 +1,12 @@
 //! The root file system as a detached mount: nothing of it is in any mount table before the child attaches it in its own.
 
 use crate::plan::{Overlay, Root};
-use crate::{Step, child};
+use crate::{LaunchError, Step, child};
 use rustix::fd::OwnedFd;
+use rustix::fs::CWD;
+use rustix::mount::{MoveMountFlags, move_mount};
 use std::ffi::CStr;
+use std::path::Path;
 use wharf_sys::Result;
 
 /// Opens or mounts it.
@@ -12,6 +15,17 @@ pub(crate) fn open(root: &Root) -> Result<OwnedFd> {
         Root::Dir(path) => child::open_source(path, true),
         Root::Overlay(overlay) => mount_overlay(overlay),
     }
+}
+
+/// Mounts a root file system on the folder `at`, for a runtime that wants to find it there. In the caller's mount namespace, so
+/// that should be one of its own.
+///
+/// # Errors
+/// The step that failed, with the kernel's number.
+pub fn attach_root(root: &Root, at: &Path) -> std::result::Result<(), LaunchError> {
+    let mount = open(root).map_err(|errno| LaunchError::new(step(root), errno))?;
+    move_mount(&mount, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|errno| LaunchError::new(Step::Root, errno))
 }
 
 /// What fails when [`open`] does.

@@ -17,8 +17,8 @@ use wharf_logs::LogConfig;
 use wharf_sys::{fd, memfd, pidfd, spawn};
 
 use crate::protocol::{
-    Attach, CloseStdin, Event, Exec, Failure, FdRole, Frame, INLINE_MAX, Kind, Launch, Reply, Resize, Snapshot,
-    Started, Target,
+    Attach, CloseStdin, Event, Exec, Failure, FdRole, Foreign, ForeignExec, Frame, INLINE_MAX, Kind, Launch, Reply,
+    Resize, Snapshot, Started, Target,
 };
 use crate::wire;
 
@@ -83,6 +83,8 @@ pub struct LaunchRequest {
     pub attach: Vec<(Attach, OwnedFd)>,
     /// Cgroup, network namespace and other descriptors, each with its role (never [`FdRole::Attach`]).
     pub fds: Vec<(FdRole, OwnedFd)>,
+    /// Another runtime makes the container; `plan` is empty then.
+    pub foreign: Option<Foreign>,
 }
 
 /// Run one more process: [`Exec`] with its descriptors.
@@ -100,6 +102,8 @@ pub struct ExecRequest {
     pub attach: Option<(Attach, OwnedFd)>,
     /// Cgroup and namespace descriptors, each with its role (never [`FdRole::Attach`]).
     pub fds: Vec<(FdRole, OwnedFd)>,
+    /// Another runtime made the container; `plan` is empty then.
+    pub foreign: Option<ForeignExec>,
 }
 
 /// A plan as a request carries it.
@@ -177,7 +181,7 @@ impl Template {
             fds: roles,
         };
         // the answer comes over the keeper's own connection: number 1 is this request
-        let packet = wire::Packet::new(Frame::encode(Kind::Launch, 1, &launch))
+        let packet = wire::Packet::new(Frame::encode(Kind::Launch, 1, &(&launch, &request.foreign)))
             .map_err(|error| Error::io("memfd for a launch", error))?;
         match self.launch_once(&packet, &fds).await {
             // the connection has no other end, so no keeper has it
@@ -360,7 +364,7 @@ impl Keeper {
         });
         let exec =
             Exec { id: request.id, plan: request.plan, tty: request.tty, stdin: request.stdin, attach, fds: roles };
-        self.conn.ask(Kind::Exec, &exec, &fds).await?.process()
+        self.conn.ask(Kind::Exec, &(&exec, &request.foreign), &fds).await?.process()
     }
 
     /// Sets the size of a terminal.

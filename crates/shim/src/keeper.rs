@@ -15,6 +15,7 @@
 mod control;
 mod ends;
 mod exit;
+mod foreign;
 mod keys;
 mod poll;
 mod process;
@@ -38,7 +39,7 @@ use self::poll::{EventFlags, Poller, Token, Watch};
 use self::process::Process;
 use self::session::{STALL_MAX, Session};
 use self::stdio::Reading;
-use crate::protocol::{AttachEnd, Event, ExecState, Exit, Failure, Frame, Kind, Launch, Reply, Started};
+use crate::protocol::{AttachEnd, Event, ExecState, Exit, Failure, Foreign, Frame, Kind, Launch, Reply, Started};
 use crate::wire::{self, Packet};
 
 /// How long the outputs of a process that has ended are read while somebody else (a grandchild that left the PID namespace,
@@ -97,6 +98,8 @@ struct Keeper {
     socket: PathBuf,
     exit_file: PathBuf,
     shared_pid: bool,
+    /// The runtime that made the container, when it is not ours.
+    runtime: Option<foreign::Runtime>,
     conns: BTreeMap<u32, Conn>,
     processes: BTreeMap<u32, Process>,
     sessions: BTreeMap<u32, Session>,
@@ -119,7 +122,8 @@ struct Keeper {
 
 impl Keeper {
     fn start(frame: &mut Frame) -> Result<Self, Failure> {
-        let request: Launch = frame.decode().map_err(|error| Failure::Malformed(error.to_string()))?;
+        let (request, foreign): (Launch, Option<Foreign>) =
+            frame.addition().map_err(|error| Failure::Malformed(error.to_string()))?;
         let fds = std::mem::take(&mut frame.fds);
         let mut sorted = start::Sorted::new(&request.fds, fds, request.attach.len())?;
         let fail = |operation: &'static str| move |error: Errno| start::setup(operation, error);
@@ -153,8 +157,12 @@ impl Keeper {
         let socket = request.run_dir.join(wire::SOCKET);
         failpoint::hit("shim.launch.before").map_err(fail("launch"))?;
         let sockets = std::mem::take(&mut sorted.sockets);
-        let launched = start::launch(INIT, &request, sorted);
-        let process = launched.inspect_err(|_| {
+        let launched = match foreign {
+            None => start::launch(INIT, &request, sorted).map(|process| (process, None)),
+            Some(foreign) => start::launch_foreign(INIT, &request, foreign, sorted)
+                .map(|(process, runtime)| (process, Some(runtime))),
+        };
+        let (process, runtime) = launched.inspect_err(|_| {
             let _ = rustix::fs::unlink(&socket);
         })?;
         let _ = failpoint::hit("shim.launch.after");
@@ -167,6 +175,7 @@ impl Keeper {
             socket,
             exit_file: request.exit_file,
             shared_pid: request.shared_pid,
+            runtime,
             conns: BTreeMap::new(),
             init: process.started,
             processes: BTreeMap::from([(INIT, process)]),

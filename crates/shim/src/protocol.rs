@@ -128,6 +128,26 @@ pub struct Launch {
     pub fds: Vec<FdRole>,
 }
 
+/// Follows a [`Launch`] when another OCI runtime makes the container. [`Launch::plan`] is empty then, and
+/// [`Launch::run_dir`] is the bundle: it holds `config.json`, whose root is `<run_dir>/rootfs` and whose network namespace, when the
+/// daemon made one, is `<run_dir>/netns`; the keeper puts both there, seen by nobody but it and the runtime.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// The runtime's executable.
+    pub program: PathBuf,
+    /// Arguments before the command.
+    pub args: Vec<String>,
+    /// `wharf_runtime::Root`, in postcard.
+    pub root: Vec<u8>,
+}
+
+/// Follows an [`Exec`] in such a container, whose plan is empty then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignExec {
+    /// The OCI `process` document, JSON.
+    pub process: Vec<u8>,
+}
+
 /// Whose stdio.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Target {

@@ -226,3 +226,18 @@ fn r_ops_06_the_runtimes_own_file_cannot_be_written() {
     let busy_or_read_only = [Some(26), Some(30)];
     assert!(busy_or_read_only.contains(&error), "{error:?}");
 }
+
+/// systemd makes every mount of a machine shared.
+#[test]
+fn r_ops_06_on_shared_mounts_nothing_reaches_the_host() {
+    let world = World::new(&["echo", "hello"]);
+    let script = format!(
+        "before=$(cat /proc/self/mountinfo); {} --root {} run --bundle {} c || exit; [ \"$before\" = \"$(cat /proc/self/mountinfo)\" ]",
+        env!("CARGO_BIN_EXE_wharf-oci"),
+        world.states().display(),
+        world.bundle().display(),
+    );
+    let mut command = std::process::Command::new("unshare");
+    let out = command.args(["--mount", "--propagation", "shared", "sh", "-c", &script]).output().expect("unshare");
+    assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stdout)), (Some(0), "hello\n".into()), "{out:?}");
+}

@@ -4,7 +4,7 @@ use crate::listen::Address;
 use crate::settings::{SettingsError, Values};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use wharf_engine::{Config, Dns};
+use wharf_engine::{Config, Dns, RESERVED_RUNTIMES, Runtime};
 
 /// Everything decided before anything is touched.
 #[derive(Debug)]
@@ -76,11 +76,14 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
         search: values.list("dns-search"),
         options: values.list("dns-opts"),
     };
+    let runtimes = runtimes(values)?;
     let engine = Config {
         data_root: absolute(values, "data-root", "/var/lib/wharf")?,
         shim: own_program("wharf-shim"),
         netd: own_program("wharf-netd"),
         cgroup_parent: values.value("cgroup-parent").unwrap_or("/docker").to_owned(),
+        default_runtime: default_runtime(values, &runtimes)?,
+        runtimes,
         storage_driver: values.value("storage-driver").map(str::to_owned),
         log_driver: values.value("log-driver").unwrap_or("json-file").to_owned(),
         log_opts: values.pairs("log-opts")?,
@@ -131,6 +134,42 @@ fn own_program(name: &str) -> PathBuf {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path).map(|folder| folder.join(name)).find(|p| p.exists()).unwrap_or_else(|| name.into())
     })
+}
+
+/// `--add-runtime name=path`, and `{"path": …, "runtimeArgs": […]}` from the file.
+fn runtimes(values: &Values) -> Result<BTreeMap<String, Runtime>, SettingsError> {
+    let one = |name: &str, text: &str| -> Option<Runtime> {
+        if !text.starts_with('{') {
+            return Some(Runtime { path: text.into(), args: Vec::new() });
+        }
+        let document: serde_json::Value = serde_json::from_str(text).ok()?;
+        let known = |key: &String| matches!(key.as_str(), "path" | "runtimeArgs");
+        let members = document.as_object().filter(|members| members.keys().all(known))?;
+        let args = members.get("runtimeArgs").map_or(Ok(Vec::new()), |args| serde_json::from_value(args.clone()));
+        let path = members.get("path").and_then(serde_json::Value::as_str).unwrap_or(name);
+        Some(Runtime { path: path.into(), args: args.ok()? })
+    };
+    let mut runtimes = BTreeMap::new();
+    for (name, text) in values.pairs("runtimes")? {
+        if RESERVED_RUNTIMES.contains(&name.as_str()) {
+            return Err(SettingsError::Invalid(format!("runtime name '{name}' is reserved")));
+        }
+        let runtime = one(&name, &text).filter(|runtime| !runtime.path.as_os_str().is_empty()).ok_or_else(|| {
+            SettingsError::Invalid(format!(
+                "runtime {name}: only OCI runtimes by `path` and `runtimeArgs` are supported"
+            ))
+        })?;
+        runtimes.insert(name, runtime);
+    }
+    Ok(runtimes)
+}
+
+fn default_runtime(values: &Values, runtimes: &BTreeMap<String, Runtime>) -> Result<String, SettingsError> {
+    let name = values.value("default-runtime").unwrap_or("runc");
+    if !runtimes.contains_key(name) && !RESERVED_RUNTIMES.contains(&name) {
+        return Err(SettingsError::Invalid(format!("specified default runtime '{name}' does not exist")));
+    }
+    Ok(name.to_owned())
 }
 
 fn exec_options(options: &[String]) -> Result<(), SettingsError> {

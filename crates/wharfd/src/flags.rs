@@ -59,7 +59,7 @@ use Use::{Harmless, Refused, Works};
 /// Every flag of dockerd 28, in the order of its help.
 #[rustfmt::skip]
 pub(crate) const FLAGS: &[Flag] = &[
-    flag(None, "add-runtime", "runtimes", List, "runtime", "Register an additional OCI compatible runtime", Refused("other runtimes are not supported yet")),
+    flag(None, "add-runtime", "runtimes", List, "runtime", "Register an additional OCI compatible runtime", Works),
     flag(None, "allow-direct-routing", "allow-direct-routing", Switch, "", "Allow remote access to published ports on container IP addresses", Refused("this network setting is not supported yet")),
     flag(None, "authorization-plugin", "authorization-plugins", List, "list", "Authorization plugins to load", Refused("authorization plugins are not supported")),
     flag(None, "bip", "bip", Value, "string", "IPv4 address for the default bridge", Works),
@@ -82,7 +82,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag(None, "default-gateway-v6", "default-gateway-v6", Value, "ip", "Default gateway IPv6 address for the default bridge network", Refused("this network setting is not supported yet")),
     flag(None, "default-ipc-mode", "default-ipc-mode", Value, "string", "Default mode for containers ipc (\"shareable\" | \"private\")", Works),
     flag(None, "default-network-opt", "default-network-opts", List, "mapmap", "Default network options", Refused("this network setting is not supported yet")),
-    flag(None, "default-runtime", "default-runtime", Value, "string", "Default OCI runtime for containers", Refused("other runtimes are not supported yet")),
+    flag(None, "default-runtime", "default-runtime", Value, "string", "Default OCI runtime for containers", Works),
     flag(None, "default-shm-size", "default-shm-size", Value, "bytes", "Default shm size for containers", Works),
     flag(None, "default-ulimit", "default-ulimits", List, "ulimit", "Default ulimits for containers", Works),
     flag(None, "dns", "dns", List, "ipSlice", "DNS server to use", Works),

@@ -92,6 +92,8 @@ impl Values {
             }
             Json::Object(members) if flag.form == Form::List => members.iter().try_for_each(|(name, value)| {
                 let text = match value {
+                    // runtimes: {"crun": {"path": "/usr/bin/crun", "runtimeArgs": ["--debug"]}}
+                    Json::Object(_) if flag.key == "runtimes" => value.to_string(),
                     // default-ulimits: {"nofile": {"Name": "nofile", "Hard": 64, "Soft": 64}}
                     Json::Object(limit) => {
                         let part = |name: &str| limit.get(name).and_then(Json::as_i64);

@@ -45,10 +45,12 @@ pub(crate) fn layers_left(host: &wharf_testkit::Host) -> Vec<String> {
 mod attach;
 mod copy;
 mod daemon;
+mod engines;
 mod hostile;
 mod images;
 mod isolation;
 mod lifecycle;
 mod listing;
 mod recovery;
+mod runtimes;
 mod v2;

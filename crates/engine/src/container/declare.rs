@@ -7,10 +7,6 @@ use crate::oci::limits::{self, Abilities};
 use crate::oci::security::{MASKED, Options, READONLY};
 use crate::{Config as EngineConfig, Error, Result, detach_keys, signals};
 
-/// The name that our runtime has for clients: what they name by habit.
-pub(crate) const DEFAULT_RUNTIME: &str = "runc";
-/// Other names that mean it.
-const RUNTIMES: &[&str] = &[DEFAULT_RUNTIME, "wharf", "wharf-oci", "io.containerd.runc.v2"];
 /// Log drivers that there are.
 pub(crate) const LOG_DRIVERS: &[&str] = &["json-file", "local", "none"];
 /// Options of the json-file driver.
@@ -144,9 +140,6 @@ fn check_host(host: &HostConfig) -> Result<()> {
     if !host.isolation.is_empty() && host.isolation != "default" {
         return invalid(format!("invalid isolation ({}): only 'default' is supported on linux", host.isolation));
     }
-    if !host.runtime.is_empty() && !RUNTIMES.contains(&host.runtime.as_str()) {
-        return invalid(format!("unknown or invalid runtime name: {}", host.runtime));
-    }
     if host.resources.device_requests.as_ref().is_some_and(|r| !r.is_empty()) {
         return invalid("could not select device driver \"\" with capabilities: [[gpu]]");
     }
@@ -215,8 +208,9 @@ pub(crate) fn complete(
     if host.shm_size == 0 {
         host.shm_size = i64::try_from(engine.default_shm_size).unwrap_or(i64::MAX);
     }
+    crate::runtimes::find(engine, &host.runtime)?;
     if host.runtime.is_empty() {
-        host.runtime = DEFAULT_RUNTIME.into();
+        host.runtime.clone_from(&engine.default_runtime);
     }
     if host.log_config.kind.is_empty() {
         host.log_config.kind.clone_from(&engine.log_driver);

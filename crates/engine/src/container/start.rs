@@ -34,10 +34,14 @@ use super::record::Declared;
 use super::snapshot::{Container, Files, MountKind};
 use super::{log, rootfs};
 use crate::oci::{self, Ground, Join};
-use crate::{Error, Inner, Result, blocking};
+use crate::{Error, Inner, Result, blocking, runtimes};
 
 /// What `runc` says before its reason; clients look for parts of it.
 const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init";
+
+/// The part that containerd's shim says.
+const FOREIGN_CREATE_FAILED: &str =
+    "failed to create task for container: failed to create shim task: OCI runtime create failed";
 
 /// A container that runs.
 pub(crate) struct Started {
@@ -136,13 +140,16 @@ async fn steps(
     let netns = network?.or(others.netns);
     failpoint::hit("engine.start.after_prepare").map_err(injected)?;
     let cgroup = prepared.cgroup.clone();
+    // another runtime says the second half itself
+    let ours = runtimes::find(&inner.config, &declared.host_config.runtime)?.is_none();
+    let create_failed = if ours { CREATE_FAILED } else { FOREIGN_CREATE_FAILED };
     let request = blocking({
         let (inner, id, declared) = (inner.clone(), id.clone(), declared.clone());
         move || request(&inner, &id, &declared, prepared, netns, attach)
     })
     .await?;
     failpoint::hit("engine.start.before_launch").map_err(injected)?;
-    let launched = inner.template.launch(request).await.map_err(refused)?;
+    let launched = inner.template.launch(request).await.map_err(|error| refused(error, create_failed))?;
     failpoint::hit("engine.start.after_launch").map_err(injected)?;
     let started = launched.init.started;
     let live = Live { keeper: launched.keeper, pid: started.pid, pidfd: launched.init.pidfd, cgroup };
@@ -159,17 +166,17 @@ pub(crate) fn timestamp(at: wharf_logs::Timestamp) -> Timestamp {
 }
 
 /// Docker's sentence for a launch that did not work.
-fn refused(error: ShimError) -> Error {
+fn refused(error: ShimError, create_failed: &str) -> Error {
     match error {
         ShimError::Refused(Failure::NotFound(why)) => {
-            Error::Program { exit_code: 127, message: format!("{CREATE_FAILED}: {why}") }
+            Error::Program { exit_code: 127, message: format!("{create_failed}: {why}") }
         }
         ShimError::Refused(Failure::NotExecutable(why)) => {
             // Docker's client knows 126 by these words
             let why = if why.ends_with("is a directory") { format!("{why}: permission denied") } else { why };
-            Error::Program { exit_code: 126, message: format!("{CREATE_FAILED}: {why}") }
+            Error::Program { exit_code: 126, message: format!("{create_failed}: {why}") }
         }
-        ShimError::Refused(failure) => Error::System(format!("{CREATE_FAILED}: {failure}")),
+        ShimError::Refused(failure) => Error::System(format!("{create_failed}: {failure}")),
         other => Error::System(format!("failed to create task for container: {}", chain(&other))),
     }
 }
@@ -431,14 +438,25 @@ fn request(
     attach: Vec<(Attach, OwnedFd)>,
 ) -> Result<LaunchRequest> {
     let Prepared { cgroup, spec, root } = prepared;
-    let options = PlanOptions {
-        id: id.to_string(),
-        bundle: inner.container_folder(id),
-        root: Some(runtime_root(root)?),
-        cgroup: view(&cgroup),
-        ..PlanOptions::default()
+    let root = runtime_root(root)?;
+    let (plan, foreign) = match runtimes::find(&inner.config, &declared.host_config.runtime)? {
+        Some(runtime) => {
+            let devices = runtimes::device_rules(&declared.host_config)?;
+            let dir = inner.run_folder(id);
+            (Vec::new(), Some(runtimes::bundle(runtime, &dir, spec, &root, netns.is_some(), &devices)?))
+        }
+        None => {
+            let options = PlanOptions {
+                id: id.to_string(),
+                bundle: inner.container_folder(id),
+                root: Some(root),
+                cgroup: view(&cgroup),
+                ..PlanOptions::default()
+            };
+            let plan = wharf_runtime::plan(&spec, &options).map_err(|e| Error::InvalidParameter(e.to_string()))?;
+            (encode_plan(&plan), None)
+        }
     };
-    let plan = wharf_runtime::plan(&spec, &options).map_err(|e| Error::InvalidParameter(e.to_string()))?;
     let join = cgroup.join_fds().map_err(|e| Error::system("open cgroup", e))?;
     let mut fds: Vec<(FdRole, OwnedFd)> = join.tasks.into_iter().map(|fd| (FdRole::CgroupTasks, fd)).collect();
     fds.extend(join.unified.map(|fd| (FdRole::CgroupDir, fd)));
@@ -447,7 +465,7 @@ fn request(
     let own_pids = host.pid_mode.is_empty();
     Ok(LaunchRequest {
         id: id.to_string(),
-        plan: encode_plan(&plan),
+        plan,
         tty: config.tty,
         open_stdin: config.open_stdin,
         stdin_once: config.stdin_once,
@@ -457,6 +475,7 @@ fn request(
         exit_file: inner.exit_file(id),
         attach,
         fds,
+        foreign,
     })
 }
 

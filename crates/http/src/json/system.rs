@@ -72,7 +72,11 @@ pub(crate) fn info(info: wharf_engine::Info, version: ApiVersion) -> system::Inf
         runtimes: info
             .runtimes
             .into_iter()
-            .map(|(name, path)| (name, Runtime { path, ..Runtime::default() }))
+            .map(|(name, runtime)| {
+                let path = runtime.path.to_string_lossy().into_owned();
+                let args = Some(runtime.args).filter(|args| !args.is_empty());
+                (name, Runtime { path, args, ..Runtime::default() })
+            })
             .collect(),
         default_runtime: info.default_runtime,
         swarm: system::Swarm { local_node_state: "inactive".into(), ..system::Swarm::default() },

@@ -138,7 +138,7 @@ fn container(plan: &Plan, opened: &Opened, prepared: &Prepared<'_>) -> Done<Opti
             own.as_fd()
         }
     };
-    attach_root(root)?;
+    attach_root(plan, root)?;
     let previous = rustix::process::umask(Mode::empty());
     mounts::all(plan, root, &opened.sources)?;
     wharf_sys::failpoint::hit("runtime.child.mounted").at(Step::Mount, usize::from(u16::MAX))?;
@@ -268,8 +268,18 @@ fn first_propagation(plan: &Plan) -> Done<()> {
 }
 
 /// Puts the new root on top of the old one. Look-ups from `/` do not see it (they start below it), so host paths still work.
-fn attach_root(root: BorrowedFd<'_>) -> Done<()> {
+///
+/// A folder's mount is a copy of the host's: where that is shared (systemd makes all mounts so), the copy is its peer, whatever were
+/// mounted on it would appear on the host, and the kernel refuses to pivot to it.
+fn attach_root(plan: &Plan, root: BorrowedFd<'_>) -> Done<()> {
     use rustix::mount::{MoveMountFlags, move_mount};
+    use wharf_sys::mount::Propagation;
+    if matches!(plan.root, Some(crate::plan::Root::Dir(_))) {
+        let private = plan.propagation.0 == crate::Propagation::Private;
+        let propagation = if private { Propagation::Private } else { Propagation::Slave };
+        let change = Change { propagation: Some(propagation), recursive: true, ..Change::default() };
+        set_attr(root, &change).at(Step::Propagation, 3)?;
+    }
     move_mount(root, c"", CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).at(Step::Root, 0)
 }
 

@@ -67,6 +67,10 @@ impl Keeper {
         let _ = failpoint::hit("shim.exit.before_record");
         // without room for the record the daemon at least hears of it now
         let written = exit::record(&self.exit_file, &ExitRecord { exit, log_lost: self.log_lost });
+        if let Some(runtime) = &self.runtime {
+            // now, as its control groups must be gone before the daemon hears of the end and removes its own
+            runtime.delete();
+        }
         // before anybody hears of it: the next keeper of this container takes the name as soon as it is told
         let _ = rustix::fs::unlink(&self.socket);
         self.listener = None;

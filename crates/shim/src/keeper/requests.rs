@@ -6,7 +6,8 @@ use super::control::{self, Conn};
 use super::process::Process;
 use super::{INIT, Keeper, OOM_SCORE, set_oom_score, start};
 use crate::protocol::{
-    Attach, CloseStdin, Event, Exec, ExecState, Failure, Frame, Kind, Reply, Resize, Snapshot, Started, Target,
+    Attach, CloseStdin, Event, Exec, ExecState, Failure, ForeignExec, Frame, Kind, Reply, Resize, Snapshot, Started,
+    Target,
 };
 use crate::wire::Packet;
 
@@ -60,7 +61,8 @@ impl Keeper {
     }
 
     pub(super) fn exec(&mut self, frame: &mut Frame) -> Result<Option<(Started, OwnedFd)>, Failure> {
-        let request: Exec = decode(frame)?;
+        let (request, foreign): (Exec, Option<ForeignExec>) =
+            frame.addition().map_err(|error| Failure::Malformed(error.to_string()))?;
         let mut sorted =
             start::Sorted::new(&request.fds, std::mem::take(&mut frame.fds), usize::from(request.attach.is_some()))?;
         if self.find(&Target::Exec(request.id.clone())).is_ok() {
@@ -71,7 +73,11 @@ impl Keeper {
         let init = self.find(&Target::Init)?;
         // inherited until the plan says otherwise: the container must not get the keeper's protection
         set_oom_score("0");
-        let process = start::exec(number, &request, init, sorted);
+        let process = match (&self.runtime, &foreign) {
+            (None, None) => start::exec(number, &request, init, sorted),
+            (Some(runtime), Some(foreign)) => start::exec_foreign(number, &request, foreign, runtime),
+            _ => Err(Failure::Malformed("an exec for another runtime".into())),
+        };
         set_oom_score(OOM_SCORE);
         let process = process?;
         let started = process.started;

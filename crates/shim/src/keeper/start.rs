@@ -8,8 +8,9 @@ use wharf_logs::Timestamp;
 use wharf_runtime::{CgroupFds, ExecFds, ExecPlan, ExecTarget, Init, LaunchError, LaunchErrorKind, LaunchFds, Plan};
 use wharf_spec::runtime::NamespaceType;
 
+use super::foreign::{Runtime, Spawned};
 use super::process::{Pipes, Process};
-use crate::protocol::{Exec, Failure, FdRole, Launch, Started, Target};
+use crate::protocol::{Exec, Failure, FdRole, Foreign, ForeignExec, Launch, Started, Target};
 
 /// The descriptors of a request, sorted.
 #[derive(Debug, Default)]
@@ -61,12 +62,30 @@ fn namespace(flag: u32) -> Result<NamespaceType, Failure> {
 /// Starts the container's first process.
 pub(super) fn launch(number: u32, request: &Launch, sorted: Sorted) -> Result<Process, Failure> {
     let plan: Plan = decode(&request.plan)?;
-    let pipes = pipes(request.tty, request.open_stdin)?;
-    let (theirs, ours) = pipes;
+    let (theirs, ours) = pipes(request.tty, request.open_stdin)?;
     let fds = LaunchFds { stdio: theirs, cgroup: sorted.cgroup, namespaces: sorted.namespaces, ..LaunchFds::default() };
-    let init = wharf_runtime::launch(&plan, fds).map_err(refusal)?;
+    let Init { pid, pidfd, console, .. } = wharf_runtime::launch(&plan, fds).map_err(refusal)?;
+    process(number, Target::Init, Spawned { pid, pidfd, console }, ours, streams(request))
+}
+
+/// The same by another runtime.
+pub(super) fn launch_foreign(
+    number: u32,
+    request: &Launch,
+    foreign: Foreign,
+    sorted: Sorted,
+) -> Result<(Process, Runtime), Failure> {
+    let netns = sorted.namespaces.into_iter().find(|(kind, _)| *kind == NamespaceType::Network).map(|(_, fd)| fd);
+    let runtime = Runtime::new(request, foreign, netns)?;
+    let (theirs, ours) = pipes(request.tty, request.open_stdin)?;
+    let spawned = runtime.launch(theirs)?;
+    let process = process(number, Target::Init, spawned, ours, streams(request)).inspect_err(|_| runtime.delete())?;
+    Ok((process, runtime))
+}
+
+fn streams(request: &Launch) -> Streams {
     let Launch { tty, open_stdin, stdin_once, .. } = *request;
-    process(number, Target::Init, init, ours, Streams { tty, open_stdin, stdin_once })
+    Streams { tty, open_stdin, stdin_once }
 }
 
 /// Starts an exec.
@@ -75,10 +94,26 @@ pub(super) fn exec(number: u32, request: &Exec, init: &Process, sorted: Sorted) 
     let (theirs, ours) = pipes(request.tty, request.stdin)?;
     let target = ExecTarget { pidfd: std::os::fd::AsFd::as_fd(&init.pidfd), pid: init.pid };
     let fds = ExecFds { stdio: theirs, cgroup: sorted.cgroup, ..ExecFds::default() };
-    let started = wharf_runtime::exec(&plan, target, fds).map_err(refusal)?;
+    let Init { pid, pidfd, console, .. } = wharf_runtime::exec(&plan, target, fds).map_err(refusal)?;
+    exec_process(number, request, Spawned { pid, pidfd, console }, ours)
+}
+
+/// The same by another runtime.
+pub(super) fn exec_foreign(
+    number: u32,
+    request: &Exec,
+    foreign: &ForeignExec,
+    runtime: &Runtime,
+) -> Result<Process, Failure> {
+    let (theirs, ours) = pipes(request.tty, request.stdin)?;
+    let spawned = runtime.exec(&request.id, &foreign.process, theirs)?;
+    exec_process(number, request, spawned, ours)
+}
+
+fn exec_process(number: u32, request: &Exec, spawned: Spawned, ours: Pipes) -> Result<Process, Failure> {
     // the input of an exec always follows its one client
     let streams = Streams { tty: request.tty, open_stdin: request.stdin, stdin_once: true };
-    process(number, Target::Exec(request.id.clone()), started, ours, streams)
+    process(number, Target::Exec(request.id.clone()), spawned, ours, streams)
 }
 
 fn pipes(tty: bool, open_stdin: bool) -> Result<(wharf_runtime::Stdio, Pipes), Failure> {
@@ -95,9 +130,9 @@ struct Streams {
     stdin_once: bool,
 }
 
-fn process(number: u32, target: Target, init: Init, pipes: Pipes, streams: Streams) -> Result<Process, Failure> {
+fn process(number: u32, target: Target, spawned: Spawned, pipes: Pipes, streams: Streams) -> Result<Process, Failure> {
     let at = Timestamp::now();
-    let Init { pid, pidfd, console, .. } = init;
+    let Spawned { pid, pidfd, console } = spawned;
     let ours = pipes.ours(console).map_err(|error| setup("prepare standard streams", error));
     let (outputs, input) = ours.inspect_err(|_| {
         // it runs already, and nobody would ever read what it says

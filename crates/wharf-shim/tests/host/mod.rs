@@ -156,6 +156,7 @@ impl Host {
             exit_file: self.data(id, "exit"),
             attach,
             fds: Vec::new(),
+            foreign: None,
         };
         let Launched { keeper, events, init } = self.block_on(self.template.launch(request))?;
         Ok(Container { host: self, keeper, events, init, spec, seen: Vec::new() })
@@ -224,7 +225,15 @@ impl Container<'_> {
         let process = serde_json::from_value(self.host.process(arguments, tty)).expect("a process");
         let planned = plan_exec(&self.spec, &process, &PlanOptions::default()).expect("a plan");
         let stdin = attach.is_some();
-        let request = ExecRequest { id: id.into(), plan: encode_plan(&planned), tty, stdin, attach, fds: Vec::new() };
+        let request = ExecRequest {
+            id: id.into(),
+            plan: encode_plan(&planned),
+            tty,
+            stdin,
+            attach,
+            fds: Vec::new(),
+            foreign: None,
+        };
         self.host.block_on(self.keeper.exec(request))
     }
 }

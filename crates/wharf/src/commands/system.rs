@@ -147,27 +147,6 @@ fn name_components(text: &str, server: &Value) -> String {
     out
 }
 
-/// A JSON document as a struct that keeps the order of its fields at every level.
-fn ordered(document: &Value) -> wharf_template::Value {
-    use wharf_template::Value as Out;
-    match document {
-        Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| {
-                // names live as long as the process, which is about to end
-                let name: &'static str = Box::leak(name.clone().into_boxed_str());
-                (name, ordered(value))
-            });
-            Out::record("system.dockerInfo", fields.collect())
-        }
-        Value::Array(items) if items.iter().all(Value::is_string) => {
-            Out::strings(items.iter().filter_map(Value::as_str))
-        }
-        Value::Array(items) => Out::list("[]interface {}", items.iter().map(ordered).collect()),
-        Value::Number(number) => number.as_i64().map_or_else(|| Out::from_json(document), Out::Int),
-        other => Out::from_json(other),
-    }
-}
-
 /// `info`
 pub(crate) fn info(call: &Call<'_>) -> Outcome {
     let server = call.client().and_then(|client| Ok(client.get("/info", &Query::new())?));
@@ -203,7 +182,7 @@ pub(crate) fn info(call: &Call<'_>) -> Outcome {
         Some(source) => {
             let template = Template::parse(source, Functions::Docker)
                 .map_err(|error| Exit::with(64, format!("template parsing error: {error}")))?;
-            output::out(&by_template(&template, &ordered(&document))?);
+            output::out(&by_template(&template, &schema::typed("system.dockerInfo", &document))?);
             error.map_or(Ok(()), Err)
         }
     }
