@@ -99,8 +99,28 @@ impl Api {
 }
 
 /// Reads one response to its end.
-pub(crate) fn read_response(stream: UnixStream) -> std::io::Result<Response> {
+pub fn read_response(stream: impl Read) -> std::io::Result<Response> {
     let mut reader = BufReader::new(stream);
+    let mut response = head(&mut reader)?;
+    let header = |name: &str| response.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    let mut body = Vec::new();
+    if header("transfer-encoding") == Some("chunked") {
+        read_chunks(&mut reader, &mut body)?;
+    } else if let Some(length) = header("content-length").and_then(|v| v.parse().ok()) {
+        reader.take(length).read_to_end(&mut body)?;
+    } else if response.status != 204 && response.status != 304 {
+        reader.read_to_end(&mut body)?;
+    }
+    response.body = body;
+    Ok(response)
+}
+
+/// Reads the head of a response: all there is of an answer to HEAD.
+pub(crate) fn read_head(stream: impl Read) -> std::io::Result<Response> {
+    head(&mut BufReader::new(stream))
+}
+
+fn head(reader: &mut impl BufRead) -> std::io::Result<Response> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let status = line
@@ -115,16 +135,7 @@ pub(crate) fn read_response(stream: UnixStream) -> std::io::Result<Response> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.push((name.to_lowercase(), value.trim().to_owned()));
     }
-    let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    let mut body = Vec::new();
-    if header("transfer-encoding") == Some("chunked") {
-        read_chunks(&mut reader, &mut body)?;
-    } else if let Some(length) = header("content-length").and_then(|v| v.parse().ok()) {
-        reader.take(length).read_to_end(&mut body)?;
-    } else if status != 204 && status != 304 {
-        reader.read_to_end(&mut body)?;
-    }
-    Ok(Response { status, headers, body })
+    Ok(Response { status, headers, body: Vec::new() })
 }
 
 fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> std::io::Result<()> {

@@ -52,6 +52,11 @@ pub struct Outside {
 }
 
 impl Outside {
+    /// The file of its network namespace.
+    pub(crate) fn namespace(&self) -> PathBuf {
+        format!("/proc/{}/ns/net", self.holder.id()).into()
+    }
+
     /// A command in the outside world's network.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("nsenter");

@@ -15,15 +15,17 @@ mod host;
 mod image;
 mod leaks;
 mod peers;
+mod registry;
 mod terminal;
 mod vm;
 mod wait;
 
-pub use api::{Api, Response};
+pub use api::{Api, Response, read_response};
 pub use daemon::{Daemon, executable as program};
 pub use host::{Cli, Host, Output, Outside};
 pub use image::busybox_archive;
 pub use peers::peers;
+pub use registry::{Connection, Registry};
 pub use terminal::Terminal;
 pub use vm::virtual_machine;
 pub use wait::{eventually, wait_readable};

@@ -10,6 +10,7 @@ mod flags;
 mod listen;
 mod lock;
 mod notify;
+mod registry;
 mod settings;
 mod signals;
 
@@ -38,7 +39,13 @@ const CONFIG_FILES: [&str; 2] = ["/etc/wharf/daemon.json", "/etc/docker/daemon.j
 fn main() -> ExitCode {
     let program = std::env::args().next().unwrap_or_default();
     let program = program.rsplit('/').next().unwrap_or("wharfd").to_owned();
-    let values = match Values::from_args(std::env::args().skip(1)) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == "registry") {
+        // `wharf registry` comes this way and says what it was called as
+        let name = std::env::var("WHARF_CALLED_AS").unwrap_or(program);
+        return registry::main(&name, &words[1..]);
+    }
+    let values = match Values::from_args(words.into_iter()) {
         Ok(values) => values,
         Err(error) => return usage_error(&program, &error),
     };

@@ -4,7 +4,7 @@ use crate::metadata::Metadata;
 
 /// The map of ARCHITECTURE.md, lowest layer first.
 const LAYERS: &[(u8, &[&str])] = &[
-    (0, &["wharf-sys", "wharf-spec", "wharf-api", "wharf-template", "wharf-hello"]),
+    (0, &["wharf-sys", "wharf-spec", "wharf-api", "wharf-template", "wharf-tls", "wharf-hello"]),
     (1, &["wharf-cgroup", "wharf-netlink", "wharf-archive", "wharf-state"]),
     (2, &["wharf-runtime", "wharf-store", "wharf-logs", "wharf-netd"]),
     (3, &["wharf-shim", "wharf-registry", "wharf-build", "wharf-net", "wharf-volume"]),

@@ -52,5 +52,7 @@ mod isolation;
 mod lifecycle;
 mod listing;
 mod recovery;
+mod registry_folder;
+mod registry_protocol;
 mod runtimes;
 mod v2;

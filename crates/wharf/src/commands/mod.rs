@@ -12,6 +12,7 @@ mod network;
 mod prune;
 mod registry;
 mod run;
+mod serve;
 mod stats;
 mod system;
 mod volume;
@@ -99,6 +100,7 @@ fn id_of(answer: &Value) -> String {
 /// The one place that knows which function a command is.
 pub(crate) fn perform(action: Action, call: &Call<'_>) -> Outcome {
     match action {
+        Action::Registry => serve::hand_over(call),
         Action::ContainerRun => run::run(call),
         Action::ContainerCreate => run::create(call),
         Action::ContainerStart => run::start(call),

@@ -42,7 +42,7 @@ pub(crate) fn default_address(may_start: bool) -> Result<(Address, bool), Error>
 }
 
 /// `wharfd` beside our own executable, else on the path.
-fn daemon() -> Option<PathBuf> {
+pub(crate) fn daemon() -> Option<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("wharfd")));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path: Vec<PathBuf> = std::env::split_paths(&path).map(|folder| folder.join("wharfd")).collect();

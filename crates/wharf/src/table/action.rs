@@ -5,6 +5,8 @@
 pub(crate) enum Action {
     /// A group: shows its help.
     Group,
+    /// `registry`
+    Registry,
     /// `system dial-stdio`
     SystemDialStdio,
     /// `container attach`

@@ -176,6 +176,17 @@ static PLUGIN: Command = Command {
     ..Command::EMPTY
 };
 
+static REGISTRY: Command = Command {
+    name: "registry",
+    usage: "serve|gc [OPTIONS]",
+    about: "Serve a registry of images from a folder (serve), or clean that folder up (gc)",
+    args: Args::Min(1),
+    action: Action::Registry,
+    interspersed: false,
+    section: Section::Management,
+    ..Command::EMPTY
+};
+
 static SYSTEM: Command = Command {
     name: "system",
     usage: "COMMAND",
@@ -426,6 +437,7 @@ pub(crate) static ROOT: Command = Command {
         &MANIFEST,
         &NETWORK,
         &PLUGIN,
+        &REGISTRY,
         &SYSTEM,
         &TRUST,
         &VOLUME,

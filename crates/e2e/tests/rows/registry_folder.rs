@@ -1,0 +1,382 @@
+//! The embedded registry's folder: shared with the stock registry, copied, crashed over, collected; and who is let in.
+
+use crate::registry_protocol::{digest, manifest, push_blob, put_manifest, refused, registry};
+use serde_json::json;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use wharf_testkit::{Host, Output, Registry, eventually, read_response};
+
+/// An image in skopeo's `dir:` form, with a gzip layer.
+fn image_folder(host: &Host) -> PathBuf {
+    let folder = host.dir().join("image");
+    fs::create_dir(&folder).expect("a new folder");
+    let tar = folder.join("layer.tar");
+    fs::write(&tar, wharf_testkit::busybox_archive()).expect("written");
+    let diff = digest(&fs::read(&tar).expect("read"));
+    host.run("gzip", &["-n", "-1", &tar.to_string_lossy()]).ok();
+    let layer = fs::read(folder.join("layer.tar.gz")).expect("gzip wrote it");
+    fs::remove_file(folder.join("layer.tar.gz")).expect("ours");
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["sh"]},
+                        "rootfs": {"type": "layers", "diff_ids": [diff]}});
+    let config = config.to_string().into_bytes();
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(&config), "size": config.len()},
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest(&layer), "size": layer.len()}],
+    });
+    for (name, bytes) in [
+        ("version".to_owned(), b"Directory Transport Version: 1.1\n".to_vec()),
+        ("manifest.json".to_owned(), manifest.to_string().into_bytes()),
+        (digest(&config)[7..].to_owned(), config),
+        (digest(&layer)[7..].to_owned(), layer),
+    ] {
+        fs::write(folder.join(name), bytes).expect("written");
+    }
+    folder
+}
+
+fn skopeo(host: &Host, args: &[&str]) -> Output {
+    let mut all = vec!["--insecure-policy"];
+    all.extend(args);
+    host.run("skopeo", &all)
+}
+
+fn push(host: &Host, folder: &Path, name: &str) {
+    let (from, to) = (format!("dir:{}", folder.display()), format!("docker://{}/{name}", Registry::ADDRESS));
+    skopeo(host, &["copy", "--preserve-digests", "--dest-tls-verify=false", &from, &to]).ok();
+}
+
+/// Pulls and compares with the folder it was pushed from, byte for byte.
+#[track_caller]
+fn pulls_identical(host: &Host, name: &str, folder: &Path) {
+    let pulled = host.dir().join("pulled");
+    let _ = fs::remove_dir_all(&pulled);
+    let (from, to) = (format!("docker://{}/{name}", Registry::ADDRESS), format!("dir:{}", pulled.display()));
+    skopeo(host, &["copy", "--preserve-digests", "--src-tls-verify=false", &from, &to]).ok();
+    host.run("diff", &["-r", &folder.to_string_lossy(), &pulled.to_string_lossy()]).ok();
+}
+
+/// Debian's docker-registry over a folder, at the same address as ours.
+fn stock_registry(host: &Host, root: &Path) -> Registry {
+    let config = host.dir().join("stock.yml");
+    let text = format!(
+        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {}\n",
+        root.display(),
+        Registry::ADDRESS
+    );
+    fs::write(&config, text).expect("written");
+    let mut command = host.outside().command("docker-registry");
+    command.arg("serve").arg(&config);
+    Registry::start(host.outside(), command, root, "listening on")
+}
+
+#[test]
+fn r_reg_03_the_folder_of_the_stock_registry_can_be_served_and_given_back() {
+    let host = Host::bare();
+    let (image, root) = (image_folder(&host), host.dir().join("registry"));
+    let stock = stock_registry(&host, &root);
+    push(&host, &image, "team/app:v1");
+    stock.kill();
+
+    let ours = Registry::serve(&host, &root, &[]);
+    assert_eq!(ours.get("/v2/team/app/tags/list").json()["tags"], json!(["v1"]));
+    pulls_identical(&host, "team/app:v1", &image);
+    push(&host, &image, "team/app:v2");
+    push(&host, &image, "new/app:v1");
+    assert!(ours.stop().success());
+
+    let stock = stock_registry(&host, &root);
+    for name in ["team/app:v1", "team/app:v2", "new/app:v1"] {
+        pulls_identical(&host, name, &image);
+    }
+    assert_eq!(stock.get("/v2/_catalog").json(), json!({"repositories": ["new/app", "team/app"]}));
+}
+
+#[test]
+fn r_reg_03_backed_up_and_restored_by_copying_the_folder() {
+    let (host, registry) = registry(&[]);
+    let image = image_folder(&host);
+    push(&host, &image, "app:v1");
+    let (root, copy) = (registry.root().to_owned(), host.dir().join("copy"));
+    // while it is being served
+    host.run("cp", &["-a", &root.to_string_lossy(), &copy.to_string_lossy()]).ok();
+    registry.kill();
+    fs::remove_dir_all(&root).expect("lost");
+    let _restored = Registry::serve(&host, &copy, &[]);
+    pulls_identical(&host, "app:v1", &image);
+    push(&host, &image, "app:v2");
+}
+
+#[test]
+fn r_reg_03_an_upload_survives_kill_9_and_goes_on() {
+    let (host, registry) = registry(&[]);
+    let bytes: Vec<u8> = (0..12_000_000_u32).flat_map(|n| [(n >> 3) as u8]).collect();
+    let place = registry.send("POST", "/v2/a/blobs/uploads/", &[], b"").header("location").expect("a place").to_owned();
+    let mut stream = registry.connect();
+    let head =
+        format!("PATCH {place} HTTP/1.1\r\nHost: r\r\nContent-Range: 0-11999999\r\nContent-Length: 12000000\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("sent");
+    stream.write_all(&bytes[..8_000_000]).expect("sent");
+    let range = eventually("some of it is on disk", || {
+        let range = registry.get(&place).header("range").expect("a range").to_owned();
+        (range != "0-0").then_some(range)
+    });
+    let root = registry.root().to_owned();
+    registry.kill();
+
+    let registry = Registry::serve(&host, &root, &[]);
+    let status = registry.get(&place);
+    assert_eq!(status.status, 204);
+    let last = |range: &str| range.strip_prefix("0-").and_then(|n| n.parse::<usize>().ok()).expect("0-LAST");
+    let have = last(status.header("range").expect("a range")) + 1;
+    assert!(have > last(&range) && have <= 8_000_000, "{have}");
+    let range = format!("{have}-11999999");
+    assert_eq!(registry.send("PATCH", &place, &[("Content-Range", &range)], &bytes[have..]).status, 202);
+    let done = registry.send("PUT", &format!("{place}?digest={}", digest(&bytes)), &[], b"");
+    assert_eq!(done.status, 201, "{}", done.message());
+    assert!(registry.get(done.header("location").expect("a location")).body == bytes);
+}
+
+#[test]
+fn r_reg_03_a_crash_at_any_step_leaves_nothing_half() {
+    let host = Host::bare();
+    for (number, point) in [
+        "registry.blob.after_sync",
+        "registry.blob.after_rename",
+        "registry.write.after_sync#1",
+        "registry.write.after_sync#2",
+        "registry.write.after_sync#3",
+        "registry.write.after_sync#4",
+        "registry.manifest.after_blob",
+        "registry.manifest.after_revision",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let root = host.dir().join(format!("registry-{number}"));
+        let layer = b"one layer";
+        let blob = format!("/v2/app/blobs/{}", digest(layer));
+        let registry = Registry::serve_with(&host, &root, &[], &format!("{point}=kill"));
+        let sent = (|| -> std::io::Result<()> {
+            for bytes in [&b"{}"[..], layer] {
+                let path = format!("/v2/app/blobs/uploads/?digest={}", digest(bytes));
+                registry.try_send("POST", &path, &[], bytes)?;
+            }
+            let document = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": {"mediaType": "x", "digest": digest(b"{}"), "size": 2},
+                "layers": [{"mediaType": "y", "digest": digest(layer), "size": layer.len()}]});
+            registry.try_send("PUT", "/v2/app/manifests/v1", &[], document.to_string().as_bytes()).map(drop)
+        })();
+        assert!(sent.is_err(), "{point} was not reached");
+        registry.wait_dead();
+
+        let registry = Registry::serve(&host, &root, &[]);
+        let there = registry.get(&blob);
+        assert!(there.status == 404 || there.body == layer, "{point}: {}", there.status);
+        let tag = registry.get("/v2/app/manifests/v1");
+        assert!(tag.status == 404 || tag.header("docker-content-digest") == Some(&digest(&tag.body)), "{point}");
+        // nothing is in the way of the next push
+        let bytes = manifest(&registry, "app", layer, json!({}));
+        assert_eq!(put_manifest(&registry, "/v2/app/manifests/v1", &bytes).status, 201, "{point}");
+        assert_eq!(registry.get("/v2/app/manifests/v1").body, bytes, "{point}");
+        assert_eq!(registry.get(&blob).body, layer, "{point}");
+        assert!(registry.stop().success());
+    }
+}
+
+/// Makes everything in a registry's folder two hours old.
+fn age(host: &Host, root: &Path) {
+    let root = root.to_string_lossy();
+    host.run("find", &[&root, "-type", "f", "-exec", "touch", "-d", "2 hours ago", "{}", "+"]).ok();
+}
+
+fn gc(host: &Host, root: &Path, args: &[&str]) -> String {
+    let root = root.to_string_lossy();
+    let mut all = vec!["registry", "gc", "--root", &root];
+    all.extend(args);
+    host.wharf(&all).ok()
+}
+
+#[test]
+fn r_reg_03_garbage_goes_while_the_registry_serves() {
+    let (host, registry) = registry(&[]);
+    let kept = manifest(&registry, "app", b"kept", json!({}));
+    assert_eq!(put_manifest(&registry, "/v2/app/manifests/v1", &kept).status, 201);
+    let untagged = manifest(&registry, "app", b"untagged", json!({}));
+    assert_eq!(put_manifest(&registry, &format!("/v2/app/manifests/{}", digest(&untagged)), &untagged).status, 201);
+    let path = |bytes: &[u8]| format!("/v2/app/blobs/{}", digest(bytes));
+    for bytes in [&b"garbage"[..], b"asked for", b"to be mounted"] {
+        push_blob(&registry, "app", bytes);
+    }
+    registry.send("POST", "/v2/app/blobs/uploads/", &[], b"");
+    age(&host, registry.root());
+    push_blob(&registry, "app", b"young");
+    // a pusher that finds a blob counts on it
+    assert_eq!(registry.send("HEAD", &path(b"asked for"), &[], b"").status, 200);
+    let mount = format!("/v2/other/blobs/uploads/?mount={}&from=app", digest(b"to be mounted"));
+    assert_eq!(registry.send("POST", &mount, &[], b"").status, 201);
+
+    let said = gc(&host, registry.root(), &["--dry-run", "--upload-age", "1h"]);
+    assert!(said.starts_with("Would remove 1 blobs, 0 untagged manifests and 1 unfinished uploads"), "{said}");
+    assert_eq!(registry.get(&path(b"garbage")).status, 200);
+    let said = gc(&host, registry.root(), &["--upload-age", "1h"]);
+    assert!(said.starts_with("Removed 1 blobs, 0 untagged manifests and 1 unfinished uploads"), "{said}");
+    refused(&registry.get(&path(b"garbage")), 404, "BLOB_UNKNOWN");
+    for bytes in [&b"kept"[..], b"untagged", b"young", b"asked for", b"to be mounted"] {
+        assert_eq!(registry.get(&path(bytes)).status, 200, "{}", String::from_utf8_lossy(bytes));
+    }
+    // what went can come again
+    push_blob(&registry, "app", b"garbage");
+    assert_eq!(registry.get(&path(b"garbage")).body, b"garbage");
+
+    let said = gc(&host, registry.root(), &["--delete-untagged"]);
+    assert!(said.starts_with("Removed 2 blobs, 1 untagged manifests"), "{said}");
+    refused(&registry.get(&path(b"untagged")), 404, "BLOB_UNKNOWN");
+    assert_eq!(registry.get("/v2/app/manifests/v1").body, kept);
+    assert_eq!(registry.get(&path(b"kept")).status, 200);
+}
+
+#[test]
+fn r_reg_03_a_collection_takes_nothing_from_a_push_beside_it() {
+    let (host, registry) = registry(&[]);
+    let layers: Vec<Vec<u8>> = (0..40).map(|n| format!("layer {n}").into_bytes()).collect();
+    push_blob(&registry, "app", b"{}");
+    for layer in &layers {
+        push_blob(&registry, "app", layer);
+    }
+    // old and without a manifest: the collector may take each of them until somebody counts on it
+    age(&host, registry.root());
+    std::thread::scope(|scope| {
+        let pusher = scope.spawn(|| {
+            for (number, layer) in layers.iter().enumerate() {
+                let blob = digest(layer);
+                for (bytes, blob) in [(&b"{}"[..], digest(b"{}")), (layer, blob.clone())] {
+                    if registry.send("HEAD", &format!("/v2/app/blobs/{blob}"), &[], b"").status == 404 {
+                        push_blob(&registry, "app", bytes);
+                    }
+                }
+                let document = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                    "config": {"mediaType": "x", "digest": digest(b"{}"), "size": 2},
+                    "layers": [{"mediaType": "y", "digest": blob, "size": layer.len()}]});
+                let put =
+                    put_manifest(&registry, &format!("/v2/app/manifests/v{number}"), document.to_string().as_bytes());
+                assert_eq!(put.status, 201, "{}", put.message());
+            }
+        });
+        while !pusher.is_finished() {
+            gc(&host, registry.root(), &[]);
+        }
+    });
+    for layer in &layers {
+        assert_eq!(&registry.get(&format!("/v2/app/blobs/{}", digest(layer))).body, layer);
+    }
+}
+
+#[test]
+fn r_reg_03_sigterm_lets_open_requests_finish() {
+    let (_host, registry) = registry(&[]);
+    let place = registry.send("POST", "/v2/a/blobs/uploads/", &[], b"").header("location").expect("a place").to_owned();
+    let mut stream = registry.connect();
+    let head =
+        format!("PUT {place}?digest={} HTTP/1.1\r\nHost: r\r\nContent-Length: 8\r\n\r\nhalf", digest(b"halfhalf"));
+    stream.write_all(head.as_bytes()).expect("sent");
+    // the request has begun when its session is busy: a second one would have to wait, so the log is what tells; a blob is there
+    // only if it was let finish
+    registry.ask_to_stop();
+    eventually("new connections are refused", || registry.try_send("GET", "/v2/", &[], &[]).is_err().then_some(()));
+    stream.write_all(b"half").expect("the connection is still served");
+    assert_eq!(read_response(stream).expect("an answer").status, 201);
+    assert!(registry.wait_dead().success());
+}
+
+/// `ann:secret`, bcrypt.
+const USERS: &str = "ann:$2y$05$wLcTU7zg9jxISarDrWUvNeCCkiF/rqhIPD8nuHAIxCUYzBTpsxsj2\n";
+
+/// A CA with a certificate for the registry's address: `ca.crt`, `tls.crt`, `tls.key` in a new folder.
+pub(crate) fn certificates(host: &Host, name: &str) -> PathBuf {
+    let folder = host.dir().join(name);
+    fs::create_dir(&folder).expect("a new folder");
+    let script = "set -e; cd \"$1\"
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.crt
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server -keyout tls.key -out tls.csr
+        printf 'subjectAltName=IP:203.0.113.1,IP:203.0.113.2,IP:127.0.0.1,DNS:localhost\\nextendedKeyUsage=serverAuth' >server.ext
+        openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out tls.crt
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=client -keyout key.pem -out client.csr
+        printf 'extendedKeyUsage=clientAuth' >client.ext
+        openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile client.ext -out cert.pem
+        cp ca.crt ca.pem";
+    let done = Command::new("sh").args(["-c", script, "sh"]).arg(&folder).output().expect("sh starts");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    folder
+}
+
+#[test]
+fn r_reg_03_tls_and_passwords() {
+    let host = Host::bare();
+    let (image, first, second) = (image_folder(&host), certificates(&host, "first"), certificates(&host, "second"));
+    let users = host.dir().join("htpasswd");
+    fs::write(&users, USERS).expect("written");
+    let used = host.dir().join("used");
+    fs::create_dir(&used).expect("a new folder");
+    let install = |from: &Path| {
+        for file in ["tls.crt", "tls.key"] {
+            fs::copy(from.join(file), used.join("new")).expect("copied");
+            fs::rename(used.join("new"), used.join(file)).expect("renamed");
+        }
+    };
+    install(&first);
+    let (cert, key) = (used.join("tls.crt"), used.join("tls.key"));
+    let (cert, key, users) = (cert.to_string_lossy(), key.to_string_lossy(), users.to_string_lossy());
+    let args = ["--tls-cert", &cert, "--tls-key", &key, "--htpasswd", &users, "--realm", "Harbour"];
+    let _registry = Registry::serve(&host, &host.dir().join("registry"), &args);
+
+    let from = format!("dir:{}", image.display());
+    let to = format!("docker://{}/app:v1", Registry::ADDRESS);
+    // only the CA: a certificate of a client in the folder would be taken for one to show
+    let trust = |of: &Path| {
+        let folder = of.join("trust");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::copy(of.join("ca.crt"), folder.join("ca.crt")).expect("copied");
+        folder.to_string_lossy().into_owned()
+    };
+    let copy = |ca: &Path, creds: &str| {
+        skopeo(&host, &["copy", "--dest-cert-dir", &trust(ca), "--dest-creds", creds, &from, &to])
+    };
+    copy(&first, "ann:secret").ok();
+    let said = copy(&first, "ann:wrong").fails(1);
+    assert!(said.contains("unauthorized") || said.contains("invalid username/password"), "{said}");
+    let said = copy(&second, "ann:secret").fails(1);
+    assert!(said.contains("certificate signed by unknown authority"), "{said}");
+    let url = format!("https://{}/v2/", Registry::ADDRESS);
+    let said = host.run("curl", &["-sik", &url]).ok();
+    assert!(said.starts_with("HTTP/1.1 401") && said.contains("Basic realm=\"Harbour\""), "{said}");
+    assert!(said.contains("UNAUTHORIZED"), "{said}");
+
+    // a renewed certificate counts without a restart
+    install(&second);
+    eventually("the new certificate is served", || (copy(&second, "ann:secret").code == 0).then_some(()));
+}
+
+#[test]
+fn r_reg_03_what_cannot_be_served_is_said_at_once() {
+    let host = Host::bare();
+    let missing = host.dir().join("missing");
+    let missing = missing.to_string_lossy();
+    let serve = |args: &[&str]| {
+        let mut all = vec!["registry", "serve", "--root", "/run/registry", "--addr", "127.0.0.1:0"];
+        all.extend(args);
+        host.wharf(&all).fails(1)
+    };
+    assert!(serve(&["--htpasswd", &missing]).starts_with("registry serve: htpasswd file "));
+    assert!(serve(&["--tls-cert", &missing, "--tls-key", &missing]).starts_with("registry serve: open "));
+    assert_eq!(serve(&["--tls-cert", &missing]), "registry serve: --tls-cert and --tls-key go together");
+    assert!(serve(&["--addr", "192.0.2.7:1"]).starts_with("registry serve: listen on 192.0.2.7:1: "));
+    let said = host.wharf(&["registry", "serve", "--bogus"]).fails(125);
+    assert!(said.starts_with("unknown flag: --bogus"), "{said}");
+    let said = host.wharf(&["registry", "gc", "--root", &missing]).fails(1);
+    assert_eq!(said, format!("registry gc: {missing} holds no registry"));
+    let said = host.wharf(&["registry", "serve", "--help"]).ok();
+    assert!(said.contains("Usage:  wharf registry serve [OPTIONS]") && said.contains("--htpasswd file"), "{said}");
+}
