@@ -63,8 +63,8 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
-#[test]
-fn r_ops_06_docker_engine_uses_our_runtime() {
+/// Debian's Docker Engine in a test host, with our runtime as `wharf`; gives its address.
+fn docker_engine() -> (Engine, String) {
     let mut engine = Engine::new();
     let (data, exec) = (engine.folder("docker"), engine.folder("exec"));
     let socket = format!("unix://{}/docker.sock", engine.host.dir().display());
@@ -91,8 +91,14 @@ fn r_ops_06_docker_engine_uses_our_runtime() {
         "--add-runtime",
         &runtime,
     ]);
+    eventually("dockerd answers", || (engine.say(&["docker", "-H", &socket, "version"]).code == 0).then_some(()));
+    (engine, socket)
+}
+
+#[test]
+fn r_ops_06_docker_engine_uses_our_runtime() {
+    let (engine, socket) = docker_engine();
     let docker = |args: &[&str]| engine.say(&[&["docker", "-H", &socket], args].concat());
-    eventually("dockerd answers", || (docker(&["version"]).code == 0).then_some(()));
     let root = engine.host.dir().join("busybox.tar");
     std::fs::write(&root, busybox_archive()).expect("a file");
     docker(&["import", text(&root), "busybox"]).ok();
@@ -193,6 +199,60 @@ fn r_ops_06_docker_engine_uses_our_runtime() {
     docker(&["stop", "c1"]).ok();
     assert_eq!(docker(&["wait", "c1"]).ok(), "4");
     docker(&["rm", "c1"]).ok();
+}
+
+#[test]
+fn r_arch_01_our_client_works_against_docker_engine() {
+    let (engine, socket) = docker_engine();
+    let client = program("wharf").display().to_string();
+    let wharf = |args: &[&str]| engine.say(&[&[client.as_str(), "-H", &socket], args].concat());
+    let docker = |args: &[&str]| engine.say(&[&["docker", "-H", &socket], args].concat());
+    let root = engine.host.dir().join("busybox.tar");
+    std::fs::write(&root, busybox_archive()).expect("a file");
+    let image = wharf(&["import", text(&root), "busybox"]).ok();
+    assert_eq!(wharf(&["images", "--no-trunc", "-q"]).ok(), image);
+    assert_eq!(wharf(&["run", "--rm", "--network", "none", "busybox", "echo", "hello"]).ok(), "hello");
+    wharf(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "exit 7"]).fails(7);
+    wharf(&["run", "--rm", "--network", "none", "busybox", "/nope"]).fails(127);
+    let id = wharf(&[
+        "run",
+        "-d",
+        "--network",
+        "none",
+        "--name",
+        "c1",
+        "-v",
+        "data:/data",
+        "busybox",
+        "sh",
+        "-c",
+        "echo line; exec sleep 600",
+    ])
+    .ok();
+    assert_eq!(wharf(&["exec", "c1", "echo", "inside"]).ok(), "inside");
+    eventually("the line is logged", || (wharf(&["logs", "c1"]).ok() == "line").then_some(()));
+    // both clients say the same of the same things
+    for line in [
+        &["ps", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.Image}} {{.Command}} {{.Status}}"][..],
+        &["inspect", "-f", "{{.Id}} {{.State.Status}} {{json .Mounts}} {{.HostConfig.NetworkMode}}", "c1"],
+        &["version", "--format", "{{.Server.Version}} {{.Server.APIVersion}}"],
+        &["info", "--format", "{{.Driver}} {{.Containers}} {{.ServerVersion}} {{(index .Runtimes \"wharf\").Path}}"],
+        &["network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Scope}}"],
+        &["volume", "inspect", "data"],
+        &["history", "--no-trunc", "--format", "{{.ID}} {{.Comment}}", "busybox"],
+        &["diff", "c1"],
+        &["top", "c1", "-o", "pid,args"],
+    ] {
+        assert_eq!(wharf(line).ok(), docker(line).ok(), "{line:?}");
+    }
+    wharf(&["pause", "c1"]).ok();
+    wharf(&["unpause", "c1"]).ok();
+    wharf(&["rename", "c1", "c2"]).ok();
+    assert!(wharf(&["inspect", "c1"]).fails(1).ends_with("No such object: c1"));
+    wharf(&["stop", "-t", "0", "c2"]).ok();
+    assert_eq!(wharf(&["wait", "c2"]).ok(), "137");
+    assert_eq!(wharf(&["rm", &id]).ok(), id);
+    assert_eq!(wharf(&["volume", "rm", "data"]).ok(), "data");
 }
 
 #[test]
