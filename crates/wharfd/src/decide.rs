@@ -106,6 +106,8 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
         debug,
         experimental: values.switch("experimental", false),
         exec_root: exec_root.clone(),
+        commit: option_env!("WHARF_COMMIT").unwrap_or_default().to_owned(),
+        build_time: option_env!("WHARF_BUILD_TIME").unwrap_or_default().to_owned(),
         ..Config::default()
     };
     let pidfile = values.value("pidfile").map_or_else(|| exec_root.join("wharfd.pid"), PathBuf::from);
