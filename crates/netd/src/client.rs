@@ -15,7 +15,7 @@ use rustix::net::{
     AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, shutdown, socket_with,
 };
 
-use crate::protocol::{LONGEST, Reply, Request, Sandbox};
+use crate::protocol::{Forward, LONGEST, Reply, Request, Sandbox};
 
 /// What the process could not do, or why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +113,56 @@ impl Client {
     pub fn list(&self) -> Result<Vec<String>, Error> {
         match self.call(&Request::List, &[], false) {
             Ok(Reply::Sandboxes(containers)) => Ok(containers),
+            Ok(_) => Err(Error::Malformed),
+            Err(Error::System { errno: Errno::NOENT | Errno::CONNREFUSED, .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands over the bound sockets of published ports. The process listens where there is a target.
+    ///
+    /// # Errors
+    /// As [`Client::put`]. Ports of earlier messages stay: [`Client::unpublish`] lets them go.
+    pub fn publish(&self, container: &str, ports: &[(Forward, OwnedFd)]) -> Result<(), Error> {
+        // the kernel passes up to 253 descriptors at once
+        for chunk in ports.chunks(250) {
+            let forwards = chunk.iter().map(|(forward, _)| *forward).collect();
+            let fds: Vec<BorrowedFd<'_>> = chunk.iter().map(|(_, fd)| fd.as_fd()).collect();
+            done(self.call(&Request::Publish { container: container.into(), forwards }, &fds, true)?)?;
+        }
+        Ok(())
+    }
+
+    /// Ports that are held already lead elsewhere from now on.
+    ///
+    /// # Errors
+    /// As [`Client::put`].
+    pub fn redirect(&self, container: &str, forwards: &[Forward]) -> Result<(), Error> {
+        for chunk in forwards.chunks(250) {
+            done(self.call(&Request::Publish { container: container.into(), forwards: chunk.to_vec() }, &[], true)?)?;
+        }
+        Ok(())
+    }
+
+    /// The ports of a container are free when this returns. Starts no process for that.
+    ///
+    /// # Errors
+    /// As [`Client::put`].
+    pub fn unpublish(&self, container: &str) -> Result<(), Error> {
+        match self.call(&Request::Unpublish { container: container.into() }, &[], false) {
+            Ok(reply) => done(reply),
+            Err(Error::System { errno: Errno::NOENT | Errno::CONNREFUSED, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whose ports the process holds, and how many; nobody's when there is none.
+    ///
+    /// # Errors
+    /// As [`Client::put`].
+    pub fn published(&self) -> Result<Vec<(String, u32)>, Error> {
+        match self.call(&Request::Published, &[], false) {
+            Ok(Reply::Published(list)) => Ok(list),
             Ok(_) => Err(Error::Malformed),
             Err(Error::System { errno: Errno::NOENT | Errno::CONNREFUSED, .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -240,6 +290,6 @@ fn done(reply: Reply) -> Result<(), Error> {
     match reply {
         Reply::Done => Ok(()),
         Reply::Refused(why) => Err(Error::Refused(why)),
-        Reply::Sandboxes(_) => Err(Error::Malformed),
+        Reply::Sandboxes(_) | Reply::Published(_) => Err(Error::Malformed),
     }
 }

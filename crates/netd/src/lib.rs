@@ -1,10 +1,11 @@
-//! Embedded DNS for all containers: one small single-threaded process that outlives the daemon.
+//! Embedded DNS and published ports of all containers: one small single-threaded process that outlives the daemon.
 //!
 //! ```text
 //!   container ── 127.0.0.11:53 ──(nat in its namespace)──► socket, made there by the daemon, held here
 //!                                                            │ own names, by network
 //!                                                            └ everything else ──► the machine's resolvers
-//!   daemon ── SEQPACKET ── Put / Drop / List (protocol)
+//!   client ── published port ──► socket, bound by the daemon, held here ── splice ──► container
+//!   daemon ── SEQPACKET ── Put / Drop / List / Publish / Unpublish (protocol)
 //! ```
 //!
 //! | module | owns |
@@ -14,6 +15,7 @@
 //! | `protocol` | what the daemon says |
 //! | `server` | the loop: sockets, questions, control |
 //! | `forward` | questions that others answer, and a cache of the answers |
+//! | `proxy` | published ports that the kernel does not translate: streams and datagrams |
 //! | `client` | the daemon's end |
 
 mod client;
@@ -21,8 +23,9 @@ mod forward;
 mod message;
 mod names;
 mod protocol;
+mod proxy;
 mod server;
 
 pub use client::{Client, Error};
-pub use protocol::{Alias, Place, Sandbox};
+pub use protocol::{Alias, Forward, Place, Sandbox, Transport};
 pub use server::run;

@@ -6,6 +6,10 @@
 //!     Put(Sandbox)  + 0 descriptors                              names changed, sockets stay
 //!     Drop{container}                                            nothing when it is unknown
 //!     List                                                       → Sandboxes
+//!     Publish{container, forwards} + one bound socket each       published ports, added to those that are there
+//!     Publish{container, forwards} + 0 descriptors               the same ports lead elsewhere, sockets stay
+//!     Unpublish{container}                                       closes them; nothing when it is unknown
+//!     Published                                                  → Published
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +31,20 @@ pub(crate) enum Request {
     },
     /// Whom do you know?
     List,
+    /// Ports of a container.
+    Publish {
+        /// Whose.
+        container: String,
+        /// What leads where.
+        forwards: Vec<Forward>,
+    },
+    /// Its ports are free again.
+    Unpublish {
+        /// Whose.
+        container: String,
+    },
+    /// Whose ports do you hold?
+    Published,
 }
 
 /// Our answer.
@@ -38,6 +56,30 @@ pub(crate) enum Reply {
     Sandboxes(Vec<String>),
     /// It is not so.
     Refused(String),
+    /// Containers, and how many ports of each are held.
+    Published(Vec<(String, u32)>),
+}
+
+/// A transport that has ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP, as a stream.
+    Sctp,
+}
+
+/// A published port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// Transport.
+    pub transport: Transport,
+    /// What its socket is bound to.
+    pub listen: SocketAddr,
+    /// Where it leads; `None` only keeps the port from being taken by somebody else.
+    pub target: Option<SocketAddr>,
 }
 
 /// A container that asks, and that is asked for.

@@ -15,6 +15,7 @@ use crate::forward::{Cache, PATIENCE, Pending};
 use crate::message::{self, PTR, Parsed, Query, SERVER_FAILURE};
 use crate::names::Names;
 use crate::protocol::{LONGEST, Reply, Request, Sandbox};
+use crate::proxy::Proxy;
 
 /// Questions on their way, of one container: one that floods must not keep the others from asking.
 const PENDING_EACH: usize = 256;
@@ -23,13 +24,14 @@ const CLIENTS_EACH: usize = 64;
 /// Datagrams read in a row before others get their turn.
 const DATAGRAMS_AT_ONCE: usize = 64;
 
-/// Serves until the last container is gone and no daemon is connected. `listener` is a listening SEQPACKET socket.
+/// Serves until the last container and port are gone and no daemon is connected. `listener` is a listening SEQPACKET socket.
 ///
 /// # Errors
 /// Only of the loop itself; whatever goes wrong with one socket ends that socket.
 pub fn run(listener: OwnedFd) -> std::io::Result<()> {
     let poll = epoll::create(CreateFlags::CLOEXEC)?;
     let mut server = Server {
+        proxy: Proxy::new(&poll)?,
         poll,
         sources: HashMap::new(),
         tokens: 0,
@@ -43,25 +45,32 @@ pub fn run(listener: OwnedFd) -> std::io::Result<()> {
     let mut events = Vec::with_capacity(64);
     let mut greeted = false;
     loop {
-        let timeout = server.timers.first().map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let next = server.timers.first().map(|(at, _)| *at).into_iter().chain(server.proxy.deadline()).min();
+        let timeout = next.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = timeout.map(|t| Timespec {
             tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
             // rounded up: a timer that is not due yet would only wake us again
             tv_nsec: (i64::from(t.subsec_nanos()) + 1_000_000).min(999_999_999),
         });
+        let timeout = if server.proxy.is_busy() { Some(Timespec { tv_sec: 0, tv_nsec: 0 }) } else { timeout };
         events.clear();
         match epoll::wait(&server.poll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
         for event in &events {
-            let flags = event.flags;
-            server.ready(event.data.u64(), flags);
+            let (token, flags) = (event.data.u64(), event.flags);
+            if Proxy::owns(token) {
+                server.proxy.ready(token, flags);
+            } else {
+                server.ready(token, flags);
+            }
         }
         server.expire(Instant::now());
+        server.proxy.expire(Instant::now());
         let control = server.sources.values().any(|s| matches!(s, Source::Control(_)));
         greeted |= control;
-        if greeted && !control && server.names.is_empty() {
+        if greeted && !control && server.names.is_empty() && server.proxy.is_empty() {
             return Ok(());
         }
     }
@@ -69,6 +78,7 @@ pub fn run(listener: OwnedFd) -> std::io::Result<()> {
 
 struct Server {
     poll: OwnedFd,
+    proxy: Proxy,
     sources: HashMap<u64, Source>,
     tokens: u64,
     timers: BTreeSet<(Instant, u64)>,
@@ -185,6 +195,17 @@ impl Server {
                 Reply::Done
             }
             Ok(Request::List) => Reply::Sandboxes(self.names.containers().cloned().collect()),
+            Ok(Request::Publish { container, forwards }) => {
+                match self.proxy.publish(&container, forwards, received.fds) {
+                    Ok(()) => Reply::Done,
+                    Err(error) => Reply::Refused(format!("ports of {container}: {error}")),
+                }
+            }
+            Ok(Request::Unpublish { container }) => {
+                self.proxy.unpublish(&container);
+                Reply::Done
+            }
+            Ok(Request::Published) => Reply::Published(self.proxy.published()),
             Err(error) => Reply::Refused(format!("unknown request: {error}")),
         };
         let bytes = postcard::to_stdvec(&reply).expect("a reply has no failing serializer");
