@@ -46,11 +46,14 @@ impl Networks {
                 firewall::apply(nft, &change, || inner.world().declared())?;
             }
             step("net.attach.after_firewall")?;
+            inner.open_ports(container, &sandbox)?;
+            step("net.attach.after_ports")?;
             // a container that cannot ask would wait for every name until it gives up: then rather no container
             if sandbox.dns { inner.serve_names(netns, container, &sandbox) } else { Ok(()) }
         });
         if let Err(error) = made {
             inner.forget_names(container, &sandbox);
+            inner.close_ports(container, &sandbox);
             inner.unplug_all(&sandbox);
             inner.world().dismiss(container);
             if let Some(nft) = nft.as_deref_mut() {
@@ -74,6 +77,7 @@ impl Networks {
         let inner = &*self.inner;
         let Some(sandbox) = self.sandbox(container) else { return Ok(()) };
         inner.forget_names(container, &sandbox);
+        inner.close_ports(container, &sandbox);
         let holes = inner.world().holes();
         let firewall = !sandbox.ports.is_empty() || !holes.is_empty();
         let mut nft = firewall.then(|| lock(&inner.firewall));
@@ -150,6 +154,9 @@ impl Networks {
             firewall::apply(&mut nft, &change, || inner.world().declared())?;
         }
         drop(nft);
+        if old != new {
+            inner.redirect_ports(container, &after);
+        }
         inner.rename(container, &after);
         inner.unplug_endpoint(netns, &endpoint);
         inner.reroute(netns, &after)?;
@@ -281,7 +288,13 @@ impl World {
         let publisher = sandbox.endpoints.iter().zip(networks).find(|(_, n)| n.bridge.is_some() && !n.internal);
         if let Some((endpoint, network)) = publisher {
             let default_ip = network.bridge.as_ref().and_then(|b| b.host_binding).or(inner.config.host_binding);
-            let policy = Policy { range: inner.config.publish_range.clone(), default_ip, ipv6: inner.ipv6 };
+            let policy = Policy {
+                range: inner.config.publish_range.clone(),
+                default_ip,
+                ipv6: inner.ipv6,
+                proxy: inner.config.userland_proxy,
+                target: endpoint.ipv4.or(endpoint.ipv6).map(|a| a.address),
+            };
             sandbox.ports = self.ports.take(&wish.ports, &policy).map_err(|error| match error {
                 Error::Conflict(text) => Error::Conflict(format!(
                     "driver failed programming external connectivity on endpoint {} ({}): {text}",

@@ -13,7 +13,7 @@
 //!
 //! The rules never change: networks and ports are elements of sets and maps, so the thousandth costs what the first does.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use rustix::io::Errno;
 use wharf_netlink::Socket;
@@ -259,6 +259,14 @@ fn chains(t: &mut Transaction) {
         "prerouting",
         "nobody outside may name our loopback",
         &[v4, is_v4, destination, to_loopback, E::Verdict(Verdict::Return)],
+    );
+    let [v6, is_v6] = family(V6);
+    let loopback6 = Ipv6Addr::LOCALHOST.octets();
+    t.add_rule(
+        TABLE,
+        "output",
+        "what ::1 sends stays on this machine: the proxy answers",
+        &[v6, is_v6, DESTINATION6, E::Compare(W0, Operator::Eq, &loopback6), E::Verdict(Verdict::Return)],
     );
     for chain in ["prerouting", "output"] {
         let jump = E::Verdict(Verdict::Jump("published"));

@@ -45,7 +45,9 @@ pub struct Config {
     pub pools: Vec<(Subnet, u8)>,
     /// How many namespaces are kept ready.
     pub ready_namespaces: usize,
-    /// Who answers questions for names; `None` for nobody.
+    /// Lead what the firewall does not to published ports (loopback of some firewalls, IPv6 to containers without it).
+    pub userland_proxy: bool,
+    /// Who answers questions for names and holds published ports; `None` for nobody, and ourselves.
     pub name_server: Option<NameServer>,
 }
 
@@ -95,6 +97,7 @@ impl Default for Config {
             publish_range: 32768..=60999,
             pools: Vec::new(),
             ready_namespaces: 4,
+            userland_proxy: true,
             name_server: None,
         }
     }
@@ -205,8 +208,8 @@ fn holes_between<'a>(receiver: &'a Sandbox, source: &'a Sandbox) -> impl Iterato
     })
 }
 
-/// The published ports of a container with where they lead: its first endpoint that is the way out.
-pub(crate) fn published(sandbox: &Sandbox) -> Vec<Published> {
+/// Where published ports of a container lead, per family: its first endpoint that is the way out.
+pub(crate) fn targets(sandbox: &Sandbox) -> (Option<IpAddr>, Option<IpAddr>) {
     let way = |v4: bool| {
         let usable = sandbox.endpoints.iter().filter_map(|e| {
             let address = if v4 { e.ipv4 } else { e.ipv6 };
@@ -215,10 +218,15 @@ pub(crate) fn published(sandbox: &Sandbox) -> Vec<Published> {
         // the first of the highest priority
         usable.fold(None::<(i64, IpAddr)>, |best, e| if best.is_none_or(|b| e.0 > b.0) { Some(e) } else { best })
     };
-    let (v4, v6) = (way(true), way(false));
+    (way(true).map(|w| w.1), way(false).map(|w| w.1))
+}
+
+/// The published ports of a container with where they lead.
+pub(crate) fn published(sandbox: &Sandbox) -> Vec<Published> {
+    let (v4, v6) = targets(sandbox);
     let target = |ip: IpAddr| if ip.is_ipv4() { v4 } else { v6.or(v4) };
     let ports = sandbox.ports.iter();
-    ports.filter_map(|b| target(b.host_ip).map(|(_, target)| Published { binding: *b, target })).collect()
+    ports.filter_map(|b| target(b.host_ip).map(|target| Published { binding: *b, target })).collect()
 }
 
 fn firewall_bridge(network: &Network) -> Option<firewall::Bridge> {
@@ -250,7 +258,7 @@ impl Networks {
             world.insert(network);
         }
         predefined::ensure(&mut world, &config, mtu, &host_routes(&mut route)?, &db)?;
-        world.hold_what_is_kept();
+        world.hold_what_is_kept(config.userland_proxy);
         if config.ip_forward {
             switch_on("net/ipv4/ip_forward")?;
         }
@@ -455,7 +463,7 @@ impl Inner {
 
 impl World {
     /// Marks every address and port that rows say is in use.
-    fn hold_what_is_kept(&mut self) {
+    fn hold_what_is_kept(&mut self, proxy: bool) {
         for r in &self.reservations {
             hold(&mut self.pools, &r.network, r.address, &r.container);
         }
@@ -465,7 +473,7 @@ impl World {
                     hold(&mut self.pools, &e.network, address.address, container);
                 }
             }
-            self.ports.adopt(&sandbox.ports);
+            self.ports.adopt(&sandbox.ports, proxy);
         }
     }
 

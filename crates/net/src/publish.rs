@@ -1,4 +1,6 @@
 //! Which host port a wish for one gets: table of what is published, ranges, and a bound socket as the proof that it is free.
+//!
+//! The sockets go to `wharf-netd`, which keeps them while this daemon is away; without it they stay here.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,10 +8,13 @@ use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
 
+use wharf_netd::{Forward, Transport};
+
+use crate::networks::Inner;
 use crate::port::{PortBinding, PortRequest, Protocol};
-use crate::{Error, Result};
+use crate::{ContainerId, Error, Result, Sandbox};
 
 /// Everything that is published on this machine. A socket is bound for each, so that no other program takes the port.
 #[derive(Debug, Default)]
@@ -22,8 +27,8 @@ pub(crate) struct Ports {
 #[derive(Debug)]
 struct Held {
     address: IpAddr,
-    /// `None` where the kernel has no such transport.
-    _socket: Option<OwnedFd>,
+    /// `None` when another process has it, and where the kernel has no such transport.
+    socket: Option<OwnedFd>,
 }
 
 /// How wishes are met that leave something open.
@@ -33,7 +38,14 @@ pub(crate) struct Policy {
     pub(crate) default_ip: Option<IpAddr>,
     /// The container has IPv6, or the machine has: publish on `[::]` too.
     pub(crate) ipv6: bool,
+    /// The sockets will be listened on, which the kernel must be able to.
+    pub(crate) proxy: bool,
+    /// The container's address, for messages.
+    pub(crate) target: Option<IpAddr>,
 }
+
+/// Accepted connections that wait: what Go's runtime (and so Docker's proxy) has on Linux.
+const BACKLOG: i32 = 4096;
 
 impl Ports {
     /// Takes all ports of a container, or none. Ranges of the same length are matched one to one by the caller.
@@ -61,7 +73,7 @@ impl Ports {
         let exact = range.start() == range.end();
         let mut last = None;
         for port in self.candidates(&range, wish.host_port.is_none()) {
-            match self.hold(wish.protocol, &addresses, port) {
+            match self.hold(wish, policy, &addresses, port) {
                 Ok(()) => {
                     if wish.host_port.is_none() {
                         self.next = port.checked_add(1).unwrap_or(0);
@@ -87,34 +99,46 @@ impl Ports {
         (start..=*range.end()).chain(*range.start()..start)
     }
 
-    fn hold(&mut self, protocol: Protocol, addresses: &[IpAddr], port: u16) -> Result<()> {
+    fn hold(&mut self, wish: &PortRequest, policy: &Policy, addresses: &[IpAddr], port: u16) -> Result<()> {
+        let protocol = wish.protocol;
         let there = self.held.get(&(protocol, port)).map_or(&[][..], Vec::as_slice);
         for address in addresses {
-            if there.iter().any(|h| clash(h.address, *address)) {
-                let host = SocketAddr::new(*address, port);
-                return Err(Error::Conflict(format!("Bind for {host} failed: port is already allocated")));
+            if let Some(held) = there.iter().find(|h| clash(h.address, *address)) {
+                let text = format!("Bind for {}:{port} failed: port is already allocated", held.address);
+                return Err(Error::Conflict(text));
             }
         }
         let mut sockets = Vec::new();
         if let [v4, v6] = addresses {
             // every address of both families: one socket stands for both
-            if let Ok(socket) = reserve(protocol, *v6, port, false) {
-                sockets = vec![Held { address: *v6, _socket: socket }, Held { address: *v4, _socket: None }];
+            if let Ok(socket) = reserve(protocol, *v6, port, false, policy.proxy) {
+                sockets = vec![Held { address: *v6, socket }, Held { address: *v4, socket: None }];
             }
         }
         let left = if sockets.is_empty() { addresses } else { &[] };
         for address in left {
-            match reserve(protocol, *address, port, true) {
-                Ok(socket) => sockets.push(Held { address: *address, _socket: socket }),
+            match reserve(protocol, *address, port, true, policy.proxy) {
+                Ok(socket) => sockets.push(Held { address: *address, socket }),
                 // no IPv6 on this machine: nobody can take that port away
                 Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) if address.is_ipv6() && address.is_unspecified() => {
-                    sockets.push(Held { address: *address, _socket: None });
+                    sockets.push(Held { address: *address, socket: None });
                 }
-                Err(errno) => return Err(refused(protocol, SocketAddr::new(*address, port), errno)),
+                Err(errno) => return Err(refused(wish, policy, *address, port, errno)),
             }
         }
         self.held.entry((protocol, port)).or_default().extend(sockets);
         Ok(())
+    }
+
+    /// The sockets of ports, for `wharf-netd` to keep, each with what it is bound to.
+    fn hand_over(&mut self, bindings: &[PortBinding]) -> Vec<(PortBinding, OwnedFd)> {
+        let mut sockets = Vec::with_capacity(bindings.len());
+        for b in bindings {
+            let list = self.held.get_mut(&(b.protocol, b.host_port)).into_iter().flatten();
+            let socket = list.filter(|h| h.address == b.host_ip).find_map(|h| h.socket.take());
+            sockets.extend(socket.map(|socket| (*b, socket)));
+        }
+        sockets
     }
 
     /// Lets ports go.
@@ -131,12 +155,12 @@ impl Ports {
     }
 
     /// Takes ports that a running container has from before; a program that took one meanwhile only costs the proof.
-    pub(crate) fn adopt(&mut self, bindings: &[PortBinding]) {
+    pub(crate) fn adopt(&mut self, bindings: &[PortBinding], proxy: bool) {
         for b in bindings {
-            let socket = reserve(b.protocol, b.host_ip, b.host_port, true).ok().flatten();
+            let socket = reserve(b.protocol, b.host_ip, b.host_port, true, proxy).ok().flatten();
             let list = self.held.entry((b.protocol, b.host_port)).or_default();
             list.retain(|h| h.address != b.host_ip);
-            list.push(Held { address: b.host_ip, _socket: socket });
+            list.push(Held { address: b.host_ip, socket });
         }
     }
 }
@@ -146,17 +170,36 @@ fn clash(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4() && (a == b || a.is_unspecified() || b.is_unspecified())
 }
 
-fn refused(protocol: Protocol, host: SocketAddr, errno: Errno) -> Error {
+fn refused(wish: &PortRequest, policy: &Policy, host: IpAddr, port: u16, errno: Errno) -> Error {
+    let protocol = wish.protocol.as_str();
     let why = match errno {
         Errno::ADDRINUSE => "address already in use".to_owned(),
         Errno::ADDRNOTAVAIL => "cannot assign requested address".to_owned(),
+        Errno::PROTONOSUPPORT => {
+            let host = SocketAddr::new(host, port);
+            let text = format!("error starting userland proxy: failed to listen on {host}: protocol not supported");
+            return Error::Conflict(text);
+        }
         _ => std::io::Error::from(errno).to_string(),
     };
-    Error::Conflict(format!("failed to bind host port {host}/{}: {why}", protocol.as_str()))
+    let target = policy.target.map(|ip| format!("{}:", plain(ip))).unwrap_or_default();
+    let host = plain(host);
+    let container_port = wish.container_port;
+    Error::Conflict(format!("failed to bind host port for {host}:{port}:{target}{container_port}/{protocol}: {why}"))
 }
 
-/// A bound socket that never listens: the port is ours, and what arrives is rewritten before it gets here.
-fn reserve(protocol: Protocol, address: IpAddr, port: u16, only_v6: bool) -> Result<Option<OwnedFd>, Errno> {
+fn plain(ip: IpAddr) -> String {
+    if ip.is_ipv4() { ip.to_string() } else { format!("[{ip}]") }
+}
+
+/// A bound socket: the port is ours. What arrives is mostly rewritten before it gets here.
+fn reserve(
+    protocol: Protocol,
+    address: IpAddr,
+    port: u16,
+    only_v6: bool,
+    proxy: bool,
+) -> Result<Option<OwnedFd>, Errno> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let (kind, number) = match protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
@@ -165,12 +208,80 @@ fn reserve(protocol: Protocol, address: IpAddr, port: u16, only_v6: bool) -> Res
     };
     let socket = match socket_with(family, kind, SocketFlags::CLOEXEC, Some(number)) {
         Ok(socket) => socket,
-        Err(Errno::PROTONOSUPPORT) => return Ok(None),
+        // packets of a transport that only others have can still be led to them
+        Err(Errno::PROTONOSUPPORT) if !proxy => return Ok(None),
         Err(errno) => return Err(errno),
     };
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, only_v6)?;
     }
+    let listens = proxy && kind == SocketType::STREAM;
+    if listens {
+        // closed connections of the last one who had the port are no obstacle; whoever listens still is
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
     bind(&socket, &SocketAddr::new(address, port))?;
+    if listens {
+        listen(&socket, BACKLOG)?;
+    }
     Ok(Some(socket))
+}
+
+impl Inner {
+    /// `wharf-netd` takes the sockets of a container's ports, and leads what the firewall does not.
+    pub(crate) fn open_ports(&self, container: &ContainerId, sandbox: &Sandbox) -> Result<()> {
+        let Some(client) = self.names.as_ref().filter(|_| !sandbox.ports.is_empty()) else { return Ok(()) };
+        let sockets = self.world().ports.hand_over(&sandbox.ports);
+        let forwards = |(b, socket)| (self.forward(sandbox, &b), socket);
+        let forwards: Vec<_> = sockets.into_iter().map(forwards).collect();
+        client.publish(container.as_str(), &forwards).map_err(Error::Names)
+    }
+
+    /// The container has other addresses now.
+    pub(crate) fn redirect_ports(&self, container: &ContainerId, sandbox: &Sandbox) {
+        let Some(client) = self.names.as_ref().filter(|_| !sandbox.ports.is_empty()) else { return };
+        let forwards: Vec<_> = sandbox.ports.iter().map(|b| self.forward(sandbox, b)).collect();
+        if let Err(error) = client.redirect(container.as_str(), &forwards) {
+            tracing::error!(%container, %error, "its ports do not lead where they should");
+        }
+    }
+
+    /// The ports of a container are free when this returns.
+    pub(crate) fn close_ports(&self, container: &ContainerId, sandbox: &Sandbox) {
+        if !sandbox.ports.is_empty() {
+            self.close_all_ports(container);
+        }
+    }
+
+    /// The same, whatever we know of the container.
+    pub(crate) fn close_all_ports(&self, container: &ContainerId) {
+        let Some(client) = &self.names else { return };
+        if let Err(error) = client.unpublish(container.as_str()) {
+            tracing::error!(%container, %error, "its ports are still taken");
+        }
+    }
+
+    /// Who has ports at `wharf-netd`, now that the daemon is back.
+    pub(crate) fn holders_of_ports(&self) -> Vec<String> {
+        let listed = self.names.as_ref().map(wharf_netd::Client::published).transpose();
+        listed.ok().flatten().unwrap_or_default().into_iter().map(|(container, _)| container).collect()
+    }
+
+    fn forward(&self, sandbox: &Sandbox, binding: &PortBinding) -> Forward {
+        let transport = match binding.protocol {
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::Udp => Transport::Udp,
+            Protocol::Sctp => Transport::Sctp,
+        };
+        let (v4, v6) = crate::networks::targets(sandbox);
+        // a socket of every address of both families serves IPv4 clients too
+        let any = binding.host_ip.is_unspecified();
+        let address = if binding.host_ip.is_ipv4() || any { v4.or(v6) } else { v6.or(v4) };
+        let target = address.filter(|_| self.config.userland_proxy);
+        Forward {
+            transport,
+            listen: SocketAddr::new(binding.host_ip, binding.host_port),
+            target: target.map(|ip| SocketAddr::new(ip, binding.container_port)),
+        }
+    }
 }

@@ -24,6 +24,12 @@ impl Networks {
                 inner.forget_names(&container, &Sandbox { dns: true, ..Sandbox::default() });
             }
         }
+        let holders = inner.holders_of_ports();
+        for container in holders.iter().filter_map(|c| c.parse::<ContainerId>().ok()) {
+            if self.sandbox(&container).is_none_or(|s| s.ports.is_empty()) {
+                inner.close_all_ports(&container);
+            }
+        }
         for Live { container, netns } in live {
             let Some(sandbox) = self.sandbox(container) else { continue };
             let mut repaired = false;
@@ -39,6 +45,11 @@ impl Networks {
             }
             if repaired {
                 inner.reroute(netns, &sandbox)?;
+            }
+            if holders.iter().any(|h| h == container.as_str()) {
+                inner.redirect_ports(container, &sandbox);
+            } else if let Err(error) = inner.open_ports(container, &sandbox) {
+                tracing::error!(%container, %error, "its ports are not held");
             }
             if sandbox.dns && known.iter().any(|k| k == container.as_str()) {
                 inner.rename(container, &sandbox);

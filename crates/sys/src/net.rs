@@ -59,10 +59,8 @@ pub fn tell_destination(socket: impl AsFd, ipv6: bool) -> Result<()> {
     let on: libc::c_int = 1;
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: on is a valid int for the length given.
-    check(
-        unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, (&raw const on).cast(), length) }.into(),
-    )
-    .map(drop)
+    check(unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, (&raw const on).cast(), length) }.into())
+        .map(drop)
 }
 
 /// Receives one datagram without waiting. A longer one than the buffer is cut.

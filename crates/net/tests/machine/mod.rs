@@ -137,6 +137,10 @@ impl Machine {
         ask(&self.host, address)
     }
 
+    pub(crate) fn ask_datagram(&self, address: (IpAddr, u16)) -> std::io::Result<String> {
+        ask_datagram(&self.host, address)
+    }
+
     pub(crate) fn ask_from_outside(&self, address: (IpAddr, u16)) -> std::io::Result<String> {
         ask(&self.outside, address)
     }
@@ -205,6 +209,10 @@ impl Container {
     pub(crate) fn ask(&self, address: (IpAddr, u16)) -> std::io::Result<String> {
         ask(&self.netns, address)
     }
+
+    pub(crate) fn ask_datagram(&self, address: (IpAddr, u16)) -> std::io::Result<String> {
+        ask_datagram(&self.netns, address)
+    }
 }
 
 fn address(batch: &mut Batch, link: u32, address: IpAddr, prefix: u8) {
@@ -231,5 +239,18 @@ fn ask(netns: &OwnedFd, (ip, port): (IpAddr, u16)) -> std::io::Result<String> {
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
         Ok(text)
+    })
+}
+
+fn ask_datagram(netns: &OwnedFd, (ip, port): (IpAddr, u16)) -> std::io::Result<String> {
+    within(netns, || {
+        let socket = std::net::UdpSocket::bind(if ip.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        // a connected socket takes only answers from where it asked
+        socket.connect((ip, port))?;
+        socket.send(b"?")?;
+        let mut buffer = [0; 64];
+        let length = socket.recv(&mut buffer)?;
+        Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
     })
 }

@@ -95,7 +95,12 @@ impl Proxy {
     }
 
     /// New ports with their sockets, or (without sockets) other targets for those that are there.
-    pub(crate) fn publish(&mut self, container: &str, forwards: Vec<Forward>, fds: Vec<OwnedFd>) -> std::io::Result<()> {
+    pub(crate) fn publish(
+        &mut self,
+        container: &str,
+        forwards: Vec<Forward>,
+        fds: Vec<OwnedFd>,
+    ) -> std::io::Result<()> {
         if fds.is_empty() {
             for forward in forwards {
                 let doors = self.doors.iter_mut().filter(|(_, d)| &*d.container == container);
