@@ -18,7 +18,7 @@ impl Ports {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let client = Client::new(env!("CARGO_BIN_EXE_wharf-netd").into(), dir.path().join("netd.sock"));
-        Self { client, dir: dir }
+        Self { client, dir }
     }
 
     /// Publishes a port of every address of both families.

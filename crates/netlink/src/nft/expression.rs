@@ -1,6 +1,7 @@
 //! What a rule is made of: loads into registers, comparisons, lookups, and the decision.
 
 use crate::attribute::Writer;
+use crate::nft::compat::Extension;
 
 /// A register. Words are 4 bytes each; a wide value takes the words that follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,6 +210,10 @@ pub enum Expression<'a> {
     Reject,
     /// Decides.
     Verdict(Verdict<'a>),
+    /// Holds if an extension of the old packet filter does.
+    Match(&'a Extension),
+    /// An extension of the old packet filter decides.
+    Target(&'a Extension),
 }
 
 impl Expression<'_> {
@@ -300,8 +305,16 @@ impl Expression<'_> {
                 w.be32(1, Register::VERDICT.0);
                 w.nested(2, |w| verdict.write(w));
             }),
+            Self::Match(extension) => named(w, "match", |w| foreign(w, extension)),
+            Self::Target(extension) => named(w, "target", |w| foreign(w, extension)),
         }
     }
+}
+
+fn foreign(w: &mut Writer, extension: &Extension) {
+    w.text(1, extension.name);
+    w.be32(2, extension.revision);
+    w.attribute(3, &extension.info);
 }
 
 fn named(w: &mut Writer, name: &str, body: impl FnOnce(&mut Writer)) {

@@ -9,6 +9,7 @@
 //!
 //! The kernel applies all of a transaction or nothing of it; other processors see either the old rules or the new ones.
 
+pub mod compat;
 mod expression;
 mod set;
 
@@ -30,6 +31,7 @@ const NEWTABLE: u16 = 0;
 const GETTABLE: u16 = 1;
 const DELTABLE: u16 = 2;
 const NEWCHAIN: u16 = 3;
+const GETCHAIN: u16 = 4;
 const DELCHAIN: u16 = 5;
 const NEWRULE: u16 = 6;
 const GETRULE: u16 = 7;
@@ -120,6 +122,40 @@ pub struct Chain<'a> {
     pub base: Option<Base>,
 }
 
+/// A rule somebody else's program must be able to read, so that it carries no comment of ours but a mark that only we see.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkedRule<'a> {
+    /// Its steps.
+    pub steps: &'a [Expression<'a>],
+    /// Up to 253 bytes.
+    pub mark: &'a str,
+    /// Transport protocol that it is about, for extensions that must know.
+    pub protocol: Option<u8>,
+}
+
+/// Where a rule goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Before all others.
+    First,
+    /// Behind all others.
+    Last,
+}
+
+/// A marked rule as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundRule {
+    /// Its chain.
+    pub chain: String,
+    /// The kernel's name for it.
+    pub handle: u64,
+    /// Its mark; `None` for a rule that is not ours.
+    pub mark: Option<String>,
+}
+
+/// Type of our mark among the user data of a rule: far from those that `nft` and `iptables` know, which skip it.
+const MARK: u8 = 0x57;
+
 /// What is done atomically.
 #[derive(Debug, Default)]
 pub struct Transaction {
@@ -207,6 +243,40 @@ impl Transaction {
                 data.push(0);
                 w.attribute(USERDATA, &data);
             }
+        })
+    }
+
+    /// Adds a rule with a mark.
+    pub fn add_marked(&mut self, table: Table<'_>, chain: &str, place: Place, rule: &MarkedRule<'_>) -> &mut Self {
+        let flags = if place == Place::Last { CREATE | APPEND } else { CREATE };
+        self.push(NEWRULE, flags, table, format_args!("add rule `{chain} {}`", rule.mark), |w| {
+            w.text(1, table.name);
+            w.text(2, chain);
+            w.nested(4, |w| {
+                for step in rule.steps {
+                    w.nested(1, |w| step.write(w));
+                }
+            });
+            if let Some(protocol) = rule.protocol {
+                w.nested(5, |w| {
+                    w.be32(1, u32::from(protocol));
+                    w.be32(2, 0);
+                });
+            }
+            let mark = &rule.mark.as_bytes()[..rule.mark.len().min(253)];
+            let mut data = vec![MARK, u8::try_from(mark.len() + 1).unwrap_or(u8::MAX)];
+            data.extend_from_slice(mark);
+            data.push(0);
+            w.attribute(7, &data);
+        })
+    }
+
+    /// Removes one rule.
+    pub fn del_rule(&mut self, table: Table<'_>, chain: &str, handle: u64) -> &mut Self {
+        self.push(DELRULE, 0, table, format_args!("delete rule {handle} of `{chain}`"), |w| {
+            w.text(1, table.name);
+            w.text(2, chain);
+            w.be64(3, handle);
         })
     }
 
@@ -338,6 +408,26 @@ impl Socket {
         self.list("list rules", SUBSYSTEM << 8 | GETRULE, &w.bytes, |m| rule(m, table))
     }
 
+    /// The chains of a table; none without the table.
+    pub fn chains(&mut self, table: Table<'_>) -> Result<Vec<String>> {
+        let header = [table.family.number(), 0, 0, 0];
+        let name = |bytes: &[u8], wanted: u16| {
+            attributes(bytes.get(4..)?).find(|(kind, _)| *kind == wanted).map(|(_, payload)| text(payload))
+        };
+        self.list("list chains", SUBSYSTEM << 8 | GETCHAIN, &header, |m| {
+            let ours = m.kind == SUBSYSTEM << 8 | NEWCHAIN && name(m.body, 1)? == table.name;
+            ours.then(|| name(m.body, 3)).flatten()
+        })
+    }
+
+    /// The rules of a table in their order, with our marks; none without the table.
+    pub fn marked(&mut self, table: Table<'_>) -> Result<Vec<FoundRule>> {
+        let mut w = Writer::default();
+        w.raw(&[table.family.number(), 0, 0, 0]);
+        w.text(1, table.name);
+        self.list("list rules", SUBSYSTEM << 8 | GETRULE, &w.bytes, |m| marked(m, table))
+    }
+
     /// The keys of a set's elements, as bytes.
     pub fn elements(&mut self, table: Table<'_>, set: &str) -> Result<Vec<Vec<u8>>> {
         let mut w = Writer::default();
@@ -356,6 +446,23 @@ impl Socket {
 /// Whether a message of the subsystem says that something went.
 pub(crate) fn is_removal(kind: u16) -> bool {
     matches!(kind, DELTABLE | DELCHAIN | DELRULE | DELSET | DELSETELEM)
+}
+
+fn marked(message: &Message<'_>, table: Table<'_>) -> Option<FoundRule> {
+    if message.kind != SUBSYSTEM << 8 | NEWRULE {
+        return None;
+    }
+    let (mut name, mut found) = (String::new(), FoundRule { chain: String::new(), handle: 0, mark: None });
+    for (kind, payload) in attributes(message.body.get(4..)?) {
+        match kind {
+            1 => name = text(payload),
+            2 => found.chain = text(payload),
+            3 => found.handle = u64::from_be_bytes(payload.try_into().ok()?),
+            7 if payload.first() == Some(&MARK) => found.mark = payload.get(2..).map(text),
+            _ => {}
+        }
+    }
+    (name == table.name).then_some(found)
 }
 
 fn rule(message: &Message<'_>, table: Table<'_>) -> Option<(String, String)> {
