@@ -4,16 +4,16 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use wharf_netlink::nft::Transaction;
 use wharf_netlink::{Batch, LinkName};
 
 use crate::bridge::{self, Plug, mac_of};
 use crate::dns;
-use crate::firewall::{self, Hole};
+use crate::firewall::Hole;
 use crate::netns::lock;
 use crate::networks::{Inner, World, published, random};
 use crate::publish::Policy;
 use crate::rows::{self, Reservation};
+use crate::wall::Change;
 use crate::{
     Attach, ContainerId, Driver, Endpoint, EndpointId, EndpointRequest, Error, Netns, Network, Networks, Result,
     Sandbox, ipam, macvlan,
@@ -33,17 +33,15 @@ impl Networks {
             self.detach(container)?;
         }
         let firewall = !wish.ports.is_empty() || !wish.links.is_empty() || !wish.exposed.is_empty();
-        let mut nft = firewall.then(|| lock(&inner.firewall));
+        let mut wall = firewall.then(|| lock(&inner.wall));
         let room = netns.again()?;
         let (mut sandbox, networks, holes) = inner.world().admit(container, wish, inner)?;
         sandbox.dns = inner.names.is_some() && networks.iter().any(|n| dns::has_names(n));
         let made = inner.plug_all(netns, &sandbox, &networks).and_then(|()| {
             step("net.attach.after_links")?;
-            let mut change = Transaction::new();
-            firewall::add_ports(&mut change, &published(&sandbox));
-            firewall::add_holes(&mut change, &holes);
-            if let Some(nft) = nft.as_deref_mut() {
-                firewall::apply(nft, &change, || inner.world().declared())?;
+            if let Some(wall) = wall.as_deref_mut() {
+                let change = Change { ports_come: &published(&sandbox), holes_come: &holes, ..Change::default() };
+                wall.change(&change, || inner.world().declared())?;
             }
             step("net.attach.after_firewall")?;
             inner.open_ports(container, &sandbox)?;
@@ -56,9 +54,9 @@ impl Networks {
             inner.close_ports(container, &sandbox);
             inner.unplug_all(&sandbox);
             inner.world().dismiss(container);
-            if let Some(nft) = nft.as_deref_mut() {
+            if let Some(wall) = wall.as_deref_mut() {
                 // as declared, which is without this container
-                nft.commit(&firewall::replace(&inner.world().declared()))?;
+                wall.replace(&inner.world().declared())?;
             }
             return Err(error);
         }
@@ -80,7 +78,7 @@ impl Networks {
         inner.close_ports(container, &sandbox);
         let holes = inner.world().holes();
         let firewall = !sandbox.ports.is_empty() || !holes.is_empty();
-        let mut nft = firewall.then(|| lock(&inner.firewall));
+        let mut wall = firewall.then(|| lock(&inner.wall));
         let holes: Vec<Hole> = {
             let mut world = inner.world();
             world.dismiss(container);
@@ -88,11 +86,9 @@ impl Networks {
             holes.into_iter().filter(|h| left.binary_search(h).is_err()).collect()
         };
         rows::delete_sandbox(&inner.db, container);
-        let Some(nft) = nft.as_deref_mut() else { return Ok(()) };
-        let mut change = Transaction::new();
-        firewall::del_ports(&mut change, &published(&sandbox));
-        firewall::del_holes(&mut change, &holes);
-        firewall::apply(nft, &change, || inner.world().declared())
+        let Some(wall) = wall.as_deref_mut() else { return Ok(()) };
+        let change = Change { ports_go: &published(&sandbox), holes_go: &holes, ..Change::default() };
+        wall.change(&change, || inner.world().declared())
     }
 
     /// Adds a running container to a network.
@@ -136,7 +132,7 @@ impl Networks {
     /// Removes a running container from a network.
     pub fn disconnect(&self, container: &ContainerId, netns: &Netns, network: &str) -> Result<()> {
         let inner = &*self.inner;
-        let mut nft = lock(&inner.firewall);
+        let mut wall = lock(&inner.wall);
         let (endpoint, before, after) = {
             let mut world = inner.world();
             let network = world.find(network)?;
@@ -148,12 +144,10 @@ impl Networks {
         };
         let (old, new) = (published(&before), published(&after));
         if old != new {
-            let mut change = Transaction::new();
-            firewall::del_ports(&mut change, &old);
-            firewall::add_ports(&mut change, &new);
-            firewall::apply(&mut nft, &change, || inner.world().declared())?;
+            let change = Change { ports_go: &old, ports_come: &new, ..Change::default() };
+            wall.change(&change, || inner.world().declared())?;
         }
-        drop(nft);
+        drop(wall);
         if old != new {
             inner.redirect_ports(container, &after);
         }

@@ -88,6 +88,7 @@ pub(crate) fn guard(inner: &Arc<Inner>) {
     client.on_end(move || {
         let Some(inner) = inner.upgrade() else { return };
         tracing::warn!("wharf-netd has died; starting another");
+        inner.hold_everybody();
         inner.serve_everybody();
     });
 }

@@ -15,16 +15,15 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use rustix::io::Errno;
-use wharf_netlink::Socket;
 use wharf_netlink::nft::{
     Base, Chain, CtKey, DataType, Element, ElementData, ElementKind, Expression as E, Family, Hook, MetaKey, NatKind,
     Operator, PayloadBase, Register, Set, SetFlags, Table, Transaction, Verdict,
 };
 
+use crate::Subnet;
 use crate::address::{from_bits, to_bits};
 use crate::port::{PortBinding, Protocol};
-use crate::{Result, Subnet};
+use crate::wall::Settings;
 
 /// Ours.
 pub(crate) const TABLE: Table<'static> = Table { family: Family::Inet, name: "wharf" };
@@ -32,6 +31,8 @@ pub(crate) const TABLE: Table<'static> = Table { family: Family::Inet, name: "wh
 const BRIDGES: &str = "bridges";
 const INTERNAL: &str = "internal";
 const MASQUERADE: &str = "masquerade";
+/// Bridges on which containers may not talk to each other.
+const CLOSED: &str = "closed";
 const PAIRS: &str = "pairs";
 const LINKS: &str = "links";
 
@@ -70,26 +71,18 @@ pub(crate) struct State {
 }
 
 /// The table as it should be, instead of whatever is there.
-pub(crate) fn replace(state: &State) -> Transaction {
+pub(crate) fn replace(state: &State, settings: Settings) -> Transaction {
     let mut t = Transaction::new();
     // made first, so that it can be removed whether or not it was there
     t.add_table(TABLE).del_table(TABLE).add_table(TABLE);
     sets(&mut t);
-    chains(&mut t);
+    chains(&mut t, settings);
     for bridge in &state.bridges {
         add_bridge(&mut t, bridge);
     }
     add_ports(&mut t, &state.ports);
     add_holes(&mut t, &state.holes);
     t
-}
-
-/// Carries out a change; when our table is not (wholly) there any more, puts it back as declared instead.
-pub(crate) fn apply(socket: &mut Socket, change: &Transaction, declared: impl FnOnce() -> State) -> Result<()> {
-    match socket.commit(change) {
-        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(socket.commit(&replace(&declared()))?),
-        other => Ok(other?),
-    }
 }
 
 /// A network comes.
@@ -101,6 +94,9 @@ pub(crate) fn add_bridge(t: &mut Transaction, bridge: &Bridge) {
     }
     if bridge.masquerade && !bridge.internal {
         t.add_elements(TABLE, MASQUERADE, &[key(name.to_vec())]);
+    }
+    if !bridge.icc {
+        t.add_elements(TABLE, CLOSED, &[key(name.to_vec())]);
     }
     for subnet in &bridge.subnets {
         t.add_elements(TABLE, subnets_of(*subnet), &range(*subnet));
@@ -118,6 +114,9 @@ pub(crate) fn del_bridge(t: &mut Transaction, bridge: &Bridge) {
     }
     if bridge.masquerade && !bridge.internal {
         t.del_elements(TABLE, MASQUERADE, &[key(name.to_vec())]);
+    }
+    if !bridge.icc {
+        t.del_elements(TABLE, CLOSED, &[key(name.to_vec())]);
     }
     if bridge.internal {
         t.del_elements(TABLE, INTERNAL, &[key(name.to_vec())]);
@@ -147,6 +146,42 @@ pub(crate) fn add_holes(t: &mut Transaction, holes: &[Hole]) {
 /// Holes are closed.
 pub(crate) fn del_holes(t: &mut Transaction, holes: &[Hole]) {
     t.del_elements(TABLE, "holes", &hole_elements(holes));
+}
+
+/// The elements of a part of what is declared, as `nft list table inet wharf` shows them.
+pub(crate) fn written(part: &State) -> Vec<String> {
+    let mut list = Vec::new();
+    for b in &part.bridges {
+        let link = &b.link;
+        list.push(format!("set bridges: \"{link}\""));
+        if b.internal {
+            list.push(format!("set internal: \"{link}\""));
+        }
+        if b.masquerade && !b.internal {
+            list.push(format!("set masquerade: \"{link}\""));
+        }
+        list.extend(b.subnets.iter().map(|s| format!("set {}: {s}", subnets_of(*s))));
+        if !b.icc {
+            list.push(format!("set closed: \"{link}\""));
+        }
+        let verdict = if b.icc { "accept" } else { "jump links" };
+        list.push(format!("map pairs: \"{link}\" . \"{link}\" : {verdict}"));
+    }
+    for p in part.ports.iter().filter(|p| p.binding.host_ip.is_ipv4() == p.target.is_ipv4()) {
+        let b = &p.binding;
+        let (protocol, port) = (b.protocol.as_str(), b.host_port);
+        let key = if b.host_ip.is_unspecified() { String::new() } else { format!("{} . ", b.host_ip) };
+        let map = match (b.host_ip.is_unspecified(), b.host_ip.is_ipv4()) {
+            (true, true) => "any4",
+            (false, true) => "ports4",
+            (true, false) => "any6",
+            (false, false) => "ports6",
+        };
+        list.push(format!("map {map}: {key}{protocol} . {port} : {} . {}", p.target, b.container_port));
+    }
+    let hole = |h: &Hole| format!("set holes: {} . {} . {} . {}", h.from, h.to, h.protocol.as_str(), h.port);
+    list.extend(part.holes.iter().map(hole));
+    list
 }
 
 fn subnets_of(subnet: Subnet) -> &'static str {
@@ -208,7 +243,7 @@ fn by_map(ports: &[Published], with_data: bool) -> Vec<(&'static str, Vec<Elemen
 fn sets(t: &mut Transaction) {
     use DataType::{Ipv4, Ipv6, LinkName, Port, Protocol};
     let flags = SetFlags::default();
-    for name in [BRIDGES, INTERNAL, MASQUERADE] {
+    for name in [BRIDGES, INTERNAL, MASQUERADE, CLOSED] {
         t.add_set(TABLE, &Set { name, key: &[LinkName], data: ElementKind::Set, flags });
     }
     t.add_set(TABLE, &Set { name: PAIRS, key: &[LinkName, LinkName], data: ElementKind::Verdicts, flags });
@@ -224,7 +259,7 @@ fn sets(t: &mut Transaction) {
     t.add_set(TABLE, &Set { name: "ports6", key: &[Ipv6, Protocol, Port], data: to6, flags });
 }
 
-fn chains(t: &mut Transaction) {
+fn chains(t: &mut Transaction, settings: Settings) {
     const RAW: i32 = -300;
     const DNAT: i32 = -100;
     const FILTER: i32 = 0;
@@ -240,6 +275,12 @@ fn chains(t: &mut Transaction) {
     t.add_chain(TABLE, &Chain { name: "forward", base: base("filter", Hook::Forward, FILTER) });
     t.add_chain(TABLE, &Chain { name: "postrouting", base: base("nat", Hook::Postrouting, SNAT) });
 
+    if !settings.ipv6 {
+        let [load, is] = family(V6);
+        for chain in ["prerouting", "output", "forward", "postrouting"] {
+            t.add_rule(TABLE, chain, "IPv6 is left alone", &[load, is, E::Verdict(Verdict::Return)]);
+        }
+    }
     let (input, output) = (E::Meta(MetaKey::InputName, W0), E::Meta(MetaKey::OutputName, W0));
     let [v4, is_v4] = family(V4);
     let [source, from_loopback] = loopback(SOURCE4);
@@ -260,6 +301,16 @@ fn chains(t: &mut Transaction) {
         "nobody outside may name our loopback",
         &[v4, is_v4, destination, to_loopback, E::Verdict(Verdict::Return)],
     );
+    if settings.proxy {
+        // with `bridge-nf-call-iptables` a frame whose destination is rewritten to a neighbour would cross the bridge,
+        // whose ports do not see each other
+        t.add_rule(
+            TABLE,
+            "prerouting",
+            "where containers may not talk, the proxy answers",
+            &[input, E::InSet(W0, CLOSED), E::Verdict(Verdict::Return)],
+        );
+    }
     let [v6, is_v6] = family(V6);
     let loopback6 = Ipv6Addr::LOCALHOST.octets();
     t.add_rule(

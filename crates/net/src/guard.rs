@@ -8,7 +8,7 @@ use wharf_netlink::{Change, Monitor};
 
 use crate::netns::lock;
 use crate::networks::Inner;
-use crate::{Error, Result, firewall};
+use crate::{Error, Result};
 
 /// How often the thread looks whether its world is still there (nobody wakes it when that goes).
 const LOOK: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
@@ -16,7 +16,7 @@ const LOOK: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 /// Starts the thread; it ends with the world.
 pub(crate) fn start(inner: &Arc<Inner>) -> Result<()> {
     let monitor = Monitor::rules()?;
-    let port = lock(&inner.firewall).port()?;
+    let port = lock(&inner.wall).port()?;
     let inner = Arc::downgrade(inner);
     std::thread::Builder::new()
         .name("wharf-rules".into())
@@ -37,7 +37,7 @@ fn watch(mut monitor: Monitor, inner: &Weak<Inner>, port: u32) {
         }
         let Some(inner) = inner.upgrade() else { return };
         match monitor.changes() {
-            Ok(changes) if changes.iter().any(|c| concerns_us(c, port)) => heal(&inner),
+            Ok(changes) if changes.iter().any(|c| concerns_us(&inner, c, port)) => heal(&inner),
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "rules are no longer watched");
@@ -48,19 +48,21 @@ fn watch(mut monitor: Monitor, inner: &Weak<Inner>, port: u32) {
 }
 
 /// Our own removals are heard too.
-fn concerns_us(change: &Change, ours: u32) -> bool {
+fn concerns_us(inner: &Inner, change: &Change, ours: u32) -> bool {
     match change {
-        Change::RulesGone { table, port } => table == firewall::TABLE.name && *port != ours,
+        Change::RulesGone { table, port } => *port != ours && lock(&inner.wall).concerns(table),
         Change::Unknown => true,
         Change::Link(_) | Change::LinkGone(_) => false,
     }
 }
 
 fn heal(inner: &Inner) {
-    let mut nft = lock(&inner.firewall);
+    let mut wall = lock(&inner.wall);
     let declared = inner.world().declared();
-    match nft.commit(&firewall::replace(&declared)) {
-        Ok(()) => tracing::warn!("somebody removed firewall rules of ours; they are back"),
+    match wall.replace(&declared) {
+        // only rules of others went
+        Ok(false) => {}
+        Ok(true) => tracing::warn!("somebody removed firewall rules of ours; they are back"),
         Err(error) => tracing::error!(%error, "firewall rules of ours are gone"),
     }
 }

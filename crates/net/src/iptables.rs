@@ -24,6 +24,7 @@ use wharf_netlink::nft::{
 
 use crate::firewall::{Bridge, State};
 use crate::port::Protocol;
+use crate::wall::Settings;
 use crate::{Error, Result, Subnet};
 
 /// One of the tables.
@@ -90,7 +91,6 @@ enum Ask {
     Out(bool, String),
     Transport(Protocol, Option<u16>),
     ToUs,
-    FromUs,
     Connection(u16),
 }
 
@@ -127,9 +127,9 @@ impl Display for Rule {
                 Ask::Transport(protocol, None) => write!(f, "-p {} ", protocol.as_str())?,
                 Ask::Transport(p, Some(port)) => write!(f, "-p {0} -m {0} --dport {port} ", p.as_str())?,
                 Ask::ToUs => write!(f, "-m addrtype --dst-type LOCAL ")?,
-                Ask::FromUs => write!(f, "-m addrtype --src-type LOCAL ")?,
                 Ask::Connection(states) => {
-                    let names = [(state::RELATED, "RELATED"), (state::ESTABLISHED, "ESTABLISHED"), (state::DNAT, "DNAT")];
+                    let names =
+                        [(state::RELATED, "RELATED"), (state::ESTABLISHED, "ESTABLISHED"), (state::DNAT, "DNAT")];
                     let names: Vec<_> = names.iter().filter(|(bit, _)| states & bit != 0).map(|(_, n)| *n).collect();
                     write!(f, "-m conntrack --ctstate {} ", names.join(","))?;
                 }
@@ -151,15 +151,6 @@ impl Rule {
     pub(crate) fn command(&self) -> String {
         format!("-t {} -A {} {self}", self.table.as_str(), self.chain)
     }
-}
-
-/// What the administrator decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Settings {
-    /// Rules for IPv6 too.
-    pub(crate) ipv6: bool,
-    /// Loopback and hairpin are the proxy's.
-    pub(crate) proxy: bool,
 }
 
 /// All rules of a family, in the order in which they are added.
@@ -209,7 +200,8 @@ impl List {
             self.last(Filter, FORWARD, Vec::new(), Act::Jump(chain));
         }
         self.last(Nat, "PREROUTING", vec![Ask::ToUs], Act::Jump(DOCKER));
-        let loopback = if v4 { network(Ipv4Addr::new(127, 0, 0, 0).into(), 8) } else { alone(Ipv6Addr::LOCALHOST.into()) };
+        let loopback =
+            if v4 { network(Ipv4Addr::new(127, 0, 0, 0).into(), 8) } else { alone(Ipv6Addr::LOCALHOST.into()) };
         // ::1 cannot be rewritten at all
         let spared = (settings.proxy || !v4).then_some(Ask::To(true, loopback));
         self.last(Nat, "OUTPUT", spared.into_iter().chain([Ask::ToUs]).collect(), Act::Jump(DOCKER));
@@ -238,11 +230,6 @@ impl List {
         if bridge.icc {
             self.last(Filter, FORWARD, vec![of(false)], Act::Accept);
         } else {
-            if !settings.proxy {
-                // a published port of a neighbour
-                let published = Ask::Connection(state::DNAT);
-                self.last(Filter, DOCKER, vec![of(false), to(false), published], Act::Accept);
-            }
             self.last(Filter, FORWARD, vec![of(false), to(false)], Act::Drop);
             self.last(Filter, FORWARD, vec![of(false), to(true)], Act::Accept);
         }
@@ -368,6 +355,23 @@ pub(crate) fn clean(socket: &mut Socket) -> Result<()> {
     Ok(())
 }
 
+/// Whether rules of ours stand in a table of this name.
+pub(crate) fn is_ours(table: &str) -> bool {
+    Name::ALL.iter().any(|n| n.as_str() == table)
+}
+
+/// The rules of a part of what is declared, as one would type them.
+pub(crate) fn written(part: &State, settings: Settings) -> Vec<String> {
+    let mut list = Vec::new();
+    for family in families(settings) {
+        let command = if family == Family::Ip { "iptables" } else { "ip6tables" };
+        let skeleton = rules(&State::default(), family, settings);
+        let rules = rules(part, family, settings);
+        list.extend(rules.iter().filter(|r| !skeleton.contains(r)).map(|r| format!("{command} {}", r.command())));
+    }
+    list
+}
+
 fn families(settings: Settings) -> impl Iterator<Item = Family> {
     [Family::Ip].into_iter().chain(settings.ipv6.then_some(Family::Ip6))
 }
@@ -455,7 +459,7 @@ fn add(t: &mut Transaction, rule: &Rule, family: Family) {
     let mut protocol = None;
     for ask in &rule.asks {
         match ask {
-            Ask::From(no, subnet) | Ask::To(no, subnet) => {
+            Ask::From(no, _) | Ask::To(no, _) => {
                 let source = matches!(ask, Ask::From(..));
                 let offset = match (v4, source) {
                     (true, true) => 12,
@@ -486,7 +490,7 @@ fn add(t: &mut Transaction, rule: &Rule, family: Family) {
                     steps.push(E::Compare(R, Operator::Eq, next()));
                 }
             }
-            Ask::ToUs | Ask::FromUs | Ask::Connection(_) => steps.extend(extensions.next().map(E::Match)),
+            Ask::ToUs | Ask::Connection(_) => steps.extend(extensions.next().map(E::Match)),
         }
     }
     steps.push(E::Counter);
@@ -525,14 +529,13 @@ fn values(ask: &Ask) -> Vec<Vec<u8>> {
             let port = port.map(|p| p.to_be_bytes().to_vec());
             [vec![protocol.number()]].into_iter().chain(port).collect()
         }
-        Ask::ToUs | Ask::FromUs | Ask::Connection(_) => Vec::new(),
+        Ask::ToUs | Ask::Connection(_) => Vec::new(),
     }
 }
 
 fn extension(ask: &Ask) -> Option<Extension> {
     match ask {
         Ask::ToUs => Some(compat::destination_local()),
-        Ask::FromUs => Some(compat::source_local()),
         Ask::Connection(states) => Some(compat::connection(*states)),
         _ => None,
     }

@@ -13,7 +13,9 @@
 //! | `create` | a wish for a network, validated into a [`Network`] |
 //! | `ipam` | which address of a pool is free |
 //! | `bridge` | the bridge driver: links, addresses, routes |
+//! | `wall` | which firewall stands, and changes of it |
 //! | `firewall` | our one nftables table, as data and as a transaction |
+//! | `iptables` | the other: Docker's chains in the tables of `iptables` |
 //! | `dns` | names for containers, answered by `wharf-netd` |
 //! | `port` | published ports: forms, ranges, conflicts |
 //! | `netns` | namespaces without a name, and a pool of them |
@@ -29,6 +31,7 @@ mod firewall;
 mod graves;
 mod guard;
 mod ipam;
+mod iptables;
 mod macvlan;
 mod netns;
 mod network;
@@ -38,6 +41,7 @@ mod predefined;
 mod publish;
 mod reconcile;
 mod rows;
+mod wall;
 
 pub use address::{Mac, Subnet};
 pub use dns::ADDRESS as DNS_ADDRESS;
@@ -47,6 +51,6 @@ pub use netns::Netns;
 pub use network::{
     BridgeOptions, Created, Driver, Family, IpamConfig, Network, NetworkRequest, NetworkRole, Options, PoolRequest,
 };
-pub use networks::{Config, DefaultBridge, Live, NameServer, Networks};
+pub use networks::{Config, DefaultBridge, Firewall, Live, NameServer, Networks};
 pub use port::{PortBinding, PortRequest, Protocol};
 pub use wharf_spec::id::{ContainerId, EndpointId, NetworkId};

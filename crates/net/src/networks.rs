@@ -1,6 +1,6 @@
 //! The world: all networks, endpoints and published ports of this machine, and the operations on them.
 //!
-//! Locks, in the order in which they are taken: `topology` (networks come and go) → `firewall` → `world` (rows in memory,
+//! Locks, in the order in which they are taken: `topology` (networks come and go) → `wall` → `world` (rows in memory,
 //! never held across a call of the kernel). Route sockets are taken from a pool for one batch each.
 
 use std::collections::HashMap;
@@ -21,10 +21,23 @@ use crate::ipam::Pool;
 use crate::netns::{self, lock};
 use crate::publish::Ports;
 use crate::rows::Reservation;
+use crate::wall::{Change, Settings, Wall, legacy_tables};
 use crate::{
     ContainerId, Created, Driver, Endpoint, Error, Netns, Network, NetworkId, NetworkRequest, NetworkRole, Result,
     Sandbox, Subnet, bridge, create, ipam, predefined, rows,
 };
+
+/// Whose rules let packets in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Firewall {
+    /// One nftables table of our own.
+    #[default]
+    Nftables,
+    /// Docker's chains, in the tables that `iptables` shows.
+    Iptables,
+    /// None of ours: containers reach no further than the machine, published ports go through the proxy only.
+    Off,
+}
 
 /// What the daemon was told about networks.
 #[derive(Debug, Clone)]
@@ -45,6 +58,10 @@ pub struct Config {
     pub pools: Vec<(Subnet, u8)>,
     /// How many namespaces are kept ready.
     pub ready_namespaces: usize,
+    /// How packets are let in and out.
+    pub firewall: Firewall,
+    /// Rules for IPv6 too.
+    pub ip6_firewall: bool,
     /// Lead what the firewall does not to published ports (loopback of some firewalls, IPv6 to containers without it).
     pub userland_proxy: bool,
     /// Who answers questions for names and holds published ports; `None` for nobody, and ourselves.
@@ -97,6 +114,8 @@ impl Default for Config {
             publish_range: 32768..=60999,
             pools: Vec::new(),
             ready_namespaces: 4,
+            firewall: Firewall::default(),
+            ip6_firewall: true,
             userland_proxy: true,
             name_server: None,
         }
@@ -132,7 +151,7 @@ pub(crate) struct Inner {
     graves: Graves,
     routes: Mutex<Vec<Socket>>,
     topology: Mutex<()>,
-    pub(crate) firewall: Mutex<Socket>,
+    pub(crate) wall: Mutex<Wall>,
     pub(crate) world: Mutex<World>,
 }
 
@@ -269,8 +288,16 @@ impl Networks {
                 tracing::error!(network = network.name, %error, "bridge is not as declared");
             }
         }
-        let mut nft = Socket::netfilter()?;
-        nft.commit(&firewall::replace(&world.declared()))?;
+        let settings = Settings { ipv6: config.ip6_firewall, proxy: config.userland_proxy };
+        let wall = Wall::open(config.firewall, settings, &world.declared())?;
+        let legacy = legacy_tables();
+        if !legacy.is_empty() {
+            let tables = legacy.join(", ");
+            tracing::warn!(
+                tables,
+                "packets also pass rules of the old packet filter: what those drop is not reachable"
+            );
+        }
         let inner = Inner {
             home: netns::open("/proc/thread-self/ns/net")?,
             mtu,
@@ -280,7 +307,7 @@ impl Networks {
             graves: Graves::start(db.clone(), kept.graves)?,
             routes: Mutex::new(vec![route]),
             topology: Mutex::new(()),
-            firewall: Mutex::new(nft),
+            wall: Mutex::new(wall),
             world: Mutex::new(world),
             config,
             db,
@@ -417,13 +444,12 @@ impl Inner {
             self.remove_link(network);
             return Err(error);
         }
-        let mut nft = lock(&self.firewall);
+        let mut wall = lock(&self.wall);
         self.world().insert(network.clone());
         let Some(rules) = firewall_bridge(network) else { return Ok(()) };
-        let mut change = wharf_netlink::nft::Transaction::new();
-        firewall::add_bridge(&mut change, &rules);
-        let result = firewall::apply(&mut nft, &change, || self.world().declared());
-        drop(nft);
+        let change = Change { bridge_comes: Some(&rules), ..Change::default() };
+        let result = wall.change(&change, || self.world().declared());
+        drop(wall);
         if result.is_err() {
             self.take_down(network);
         }
@@ -437,16 +463,15 @@ impl Inner {
     }
 
     fn leave_firewall(&self, network: &Network) {
-        let mut nft = lock(&self.firewall);
+        let mut wall = lock(&self.wall);
         {
             let mut world = self.world();
             world.networks.remove(&network.id);
             world.pools.remove(&network.id);
         }
         if let Some(rules) = firewall_bridge(network) {
-            let mut change = wharf_netlink::nft::Transaction::new();
-            firewall::del_bridge(&mut change, &rules);
-            if let Err(error) = firewall::apply(&mut nft, &change, || self.world().declared()) {
+            let change = Change { bridge_goes: Some(&rules), ..Change::default() };
+            if let Err(error) = wall.change(&change, || self.world().declared()) {
                 tracing::error!(network = network.name, %error, "firewall keeps rules of a removed network");
             }
         }

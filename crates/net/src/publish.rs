@@ -261,6 +261,28 @@ impl Inner {
         }
     }
 
+    /// `wharf-netd` has died, and with it every socket: another one gets new ones.
+    pub(crate) fn hold_everybody(&self) {
+        let everybody: Vec<_> = {
+            let mut world = self.world();
+            let with_ports = world.sandboxes.iter().filter(|(_, sandbox)| !sandbox.ports.is_empty());
+            let everybody: Vec<_> = with_ports.map(|(id, sandbox)| (id.clone(), sandbox.clone())).collect();
+            for (_, sandbox) in &everybody {
+                world.ports.adopt(&sandbox.ports, self.config.userland_proxy);
+            }
+            everybody
+        };
+        for (container, sandbox) in everybody {
+            if let Err(error) = self.open_ports(&container, &sandbox) {
+                tracing::error!(%container, %error, "its ports are not held");
+            }
+            // one that ended meanwhile must not keep its ports
+            if !self.world().sandboxes.contains_key(&container) {
+                self.close_all_ports(&container);
+            }
+        }
+    }
+
     /// Who has ports at `wharf-netd`, now that the daemon is back.
     pub(crate) fn holders_of_ports(&self) -> Vec<String> {
         let listed = self.names.as_ref().map(wharf_netd::Client::published).transpose();

@@ -6,7 +6,7 @@ use wharf_netlink::LinkName;
 
 use crate::netns::lock;
 use crate::networks::{Live, Networks};
-use crate::{ContainerId, Endpoint, Netns, Network, Result, Sandbox, bridge, firewall};
+use crate::{ContainerId, Endpoint, Netns, Network, Result, Sandbox, bridge};
 
 impl Networks {
     /// Makes the world as declared, given who really runs: rows of others go, what is missing comes back.
@@ -62,9 +62,9 @@ impl Networks {
             inner.world().rooms.insert(container.clone(), room);
         }
         self.sweep()?;
-        let mut nft = lock(&inner.firewall);
+        let mut wall = lock(&inner.wall);
         let declared = inner.world().declared();
-        Ok(nft.commit(&firewall::replace(&declared))?)
+        wall.replace(&declared).map(drop)
     }
 
     /// Says whether something had to be done.

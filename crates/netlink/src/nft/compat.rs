@@ -35,17 +35,9 @@ const LOCAL: u16 = 1 << 2;
 
 /// `-m addrtype --dst-type LOCAL`
 pub fn destination_local() -> Extension {
-    addrtype(0, LOCAL)
-}
-
-/// `-m addrtype --src-type LOCAL`
-pub fn source_local() -> Extension {
-    addrtype(LOCAL, 0)
-}
-
-fn addrtype(source: u16, destination: u16) -> Extension {
-    let mut info = source.to_ne_bytes().to_vec();
-    info.extend(destination.to_ne_bytes());
+    // nothing about the source
+    let mut info = vec![0, 0];
+    info.extend(LOCAL.to_ne_bytes());
     Extension { name: "addrtype", revision: 1, info: padded(info) }
 }
 
