@@ -3,6 +3,26 @@
 use std::collections::BTreeMap;
 
 object! {
+    /// What is open on a network and why. Our own: no other engine answers with it.
+    pub struct Rules = "wharf.NetworkRules" {
+        /// Name of the network.
+        network: String = "Network",
+        /// `nftables`, `iptables` or `none`.
+        firewall: String = "Firewall",
+        /// One thing after the other.
+        facts: Vec<Fact> = "Facts",
+    }
+
+    /// One thing that is open or closed.
+    pub struct Fact = "wharf.NetworkFact" {
+        /// In words.
+        words: String = "Words",
+        /// The rules that stand for it.
+        rules: Vec<String> = "Rules",
+    }
+}
+
+object! {
     /// The networks a container joins when it is created.
     pub struct NetworkingConfig = "network.NetworkingConfig" {
         /// Settings by network name.

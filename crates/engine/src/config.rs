@@ -1,7 +1,10 @@
 //! What the daemon decides once, at start.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+
+pub use wharf_net::Firewall;
 
 use crate::runtimes::Runtime;
 
@@ -36,8 +39,8 @@ pub struct Config {
     pub bip: Option<String>,
     /// `--mtu` of the default bridge; `None` is 1500.
     pub mtu: Option<u32>,
-    /// Masquerading and forwarding rules (`--iptables`, `--ip-masq`).
-    pub firewall: bool,
+    /// How packets get in and out.
+    pub gate: Gate,
     /// `--dns`, `--dns-search`, `--dns-opt`.
     pub dns: Dns,
     /// `--default-ulimit`: name to (soft, hard).
@@ -74,6 +77,36 @@ pub struct Config {
     pub build_time: String,
 }
 
+/// How packets get in and out of containers.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// `--firewall-backend`, `--iptables`.
+    pub firewall: Firewall,
+    /// `--ip6tables`: rules for IPv6 too.
+    pub ip6: bool,
+    /// `--ip-masq` of the default bridge.
+    pub masquerade: bool,
+    /// `--ip-forward`: switch on forwarding on this machine.
+    pub forward: bool,
+    /// `--userland-proxy`.
+    pub proxy: bool,
+    /// `--publish-range`: ports for those who ask for any; `None` takes the machine's ephemeral ports, as Docker does.
+    pub publish_range: Option<RangeInclusive<u16>>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            firewall: Firewall::default(),
+            ip6: true,
+            masquerade: true,
+            forward: true,
+            proxy: true,
+            publish_range: None,
+        }
+    }
+}
+
 /// Name service settings that containers inherit.
 #[derive(Debug, Clone, Default)]
 pub struct Dns {
@@ -102,7 +135,7 @@ impl Default for Config {
             bridge: "docker0".into(),
             bip: None,
             mtu: None,
-            firewall: true,
+            gate: Gate::default(),
             dns: Dns::default(),
             default_ulimits: BTreeMap::new(),
             default_shm_size: 64 * 1024 * 1024,

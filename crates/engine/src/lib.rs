@@ -40,7 +40,7 @@ mod users;
 mod volumes;
 
 pub use archive::{ExtractOptions, PathStat};
-pub use config::{Config, Dns};
+pub use config::{Config, Dns, Firewall, Gate};
 pub use containers::*;
 pub use error::{Error, Result};
 pub use execs::*;

@@ -195,6 +195,12 @@ impl Engine {
         Ok(self.inner.network(&*self.inner.networks.find(name)?))
     }
 
+    /// What is open on one and why.
+    pub async fn network_rules(&self, name: &str) -> Result<wharf_net::Explanation> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        blocking(move || Ok(inner.networks.explain(&name)?)).await
+    }
+
     /// Makes one; answers its ID and a warning (often empty).
     pub async fn network_create(&self, request: CreateNetwork) -> Result<(NetworkId, String)> {
         let pool =

@@ -107,7 +107,25 @@ fn network_config(config: &Config) -> Result<NetConfig> {
     };
     let name_server = (!config.netd.as_os_str().is_empty())
         .then(|| NameServer { executable: config.netd.clone(), socket: config.exec_root.join("netd.sock") });
-    Ok(NetConfig { bridge, ip_forward: config.firewall, ip_masq: config.firewall, name_server, ..NetConfig::default() })
+    let gate = &config.gate;
+    Ok(NetConfig {
+        bridge,
+        ip_forward: gate.forward,
+        ip_masq: gate.masquerade,
+        firewall: gate.firewall,
+        ip6_firewall: gate.ip6,
+        userland_proxy: gate.proxy,
+        publish_range: gate.publish_range.clone().or_else(ephemeral_ports).unwrap_or(32768..=60999),
+        name_server,
+        ..NetConfig::default()
+    })
+}
+
+/// What the kernel gives to those who ask for any port.
+fn ephemeral_ports() -> Option<std::ops::RangeInclusive<u16>> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut ports = text.split_whitespace().filter_map(|p| p.parse().ok());
+    Some(ports.next()?..=ports.next()?)
 }
 
 /// The engine's own identifier, made at its first start.

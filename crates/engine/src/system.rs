@@ -225,7 +225,7 @@ impl Engine {
             registry_mirrors: config.registry_mirrors.clone(),
             cdi_spec_dirs: text(&["/etc/cdi", "/var/run/cdi"]),
             init_binary: "docker-init".into(),
-            firewall_driver: "nftables".into(),
+            firewall_driver: self.inner.config.gate.firewall.as_str().into(),
             warnings: warnings(&can),
             ..info
         })

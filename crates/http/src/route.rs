@@ -84,6 +84,8 @@ pub(crate) enum Route<'a> {
     NetworkPrune,
     /// `/networks/{id}`
     NetworkInspect(&'a str),
+    /// `/networks/{id}/rules`: ours alone, no other engine has it.
+    NetworkRules(&'a str),
     /// `DELETE /networks/{id}`
     NetworkRemove(&'a str),
     /// `/networks/{id}/connect`
@@ -306,7 +308,7 @@ fn network<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
         // Docker answers with and without the slash
         ("GET", "") => Some(Route::NetworkList),
         (_, "") => None,
-        ("GET", id) => Some(Route::NetworkInspect(id)),
+        ("GET", id) => Some(id.strip_suffix("/rules").map_or(Route::NetworkInspect(id), Route::NetworkRules)),
         ("DELETE", id) => Some(Route::NetworkRemove(id)),
         ("POST", "create") => Some(Route::NetworkCreate),
         ("POST", "prune") => Some(Route::NetworkPrune),
@@ -354,6 +356,7 @@ mod tests {
         check("DELETE", "/images/a/b@sha256:0", Some(Route::ImageRemove("a/b@sha256:0")));
         check("GET", "/networks", Some(Route::NetworkList));
         check("GET", "/networks/", Some(Route::NetworkList));
+        check("GET", "/networks/n/rules", Some(Route::NetworkRules("n")));
         check("POST", "/networks/n/connect", Some(Route::NetworkConnect("n")));
         check("GET", "/volumes", Some(Route::VolumeList));
         check("GET", "/volumes/a", Some(Route::VolumeInspect("a")));

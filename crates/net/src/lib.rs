@@ -16,6 +16,7 @@
 //! | `wall` | which firewall stands, and changes of it |
 //! | `firewall` | our one nftables table, as data and as a transaction |
 //! | `iptables` | the other: Docker's chains in the tables of `iptables` |
+//! | `explain` | what is open and why, in words |
 //! | `dns` | names for containers, answered by `wharf-netd` |
 //! | `port` | published ports: forms, ranges, conflicts |
 //! | `netns` | namespaces without a name, and a pool of them |
@@ -27,6 +28,7 @@ mod create;
 mod dns;
 mod endpoint;
 mod error;
+mod explain;
 mod firewall;
 mod graves;
 mod guard;
@@ -47,6 +49,7 @@ pub use address::{Mac, Subnet};
 pub use dns::ADDRESS as DNS_ADDRESS;
 pub use endpoint::{Attach, Endpoint, EndpointRequest, Link, Sandbox};
 pub use error::{Error, Result};
+pub use explain::{Explanation, Fact};
 pub use netns::Netns;
 pub use network::{
     BridgeOptions, Created, Driver, Family, IpamConfig, Network, NetworkRequest, NetworkRole, Options, PoolRequest,

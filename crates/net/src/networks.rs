@@ -39,6 +39,17 @@ pub enum Firewall {
     Off,
 }
 
+impl Firewall {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nftables => "nftables",
+            Self::Iptables => "iptables",
+            Self::Off => "none",
+        }
+    }
+}
+
 /// What the daemon was told about networks.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -248,7 +259,7 @@ pub(crate) fn published(sandbox: &Sandbox) -> Vec<Published> {
     ports.filter_map(|b| target(b.host_ip).map(|target| Published { binding: *b, target })).collect()
 }
 
-fn firewall_bridge(network: &Network) -> Option<firewall::Bridge> {
+pub(crate) fn firewall_bridge(network: &Network) -> Option<firewall::Bridge> {
     let options = network.bridge.as_ref()?;
     Some(firewall::Bridge {
         link: options.link.clone(),

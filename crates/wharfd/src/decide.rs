@@ -3,8 +3,9 @@
 use crate::listen::Address;
 use crate::settings::{SettingsError, Values};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use wharf_engine::{Config, Dns, RESERVED_RUNTIMES, Runtime};
+use wharf_engine::{Config, Dns, Firewall, Gate, RESERVED_RUNTIMES, Runtime};
 
 /// Everything decided before anything is touched.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
         bridge: values.value("bridge").unwrap_or("docker0").to_owned(),
         bip: values.value("bip").map(str::to_owned),
         mtu: values.number("mtu")?,
-        firewall: values.switch("iptables", true) && values.switch("ip-masq", true),
+        gate: gate(values)?,
         dns,
         default_ulimits: ulimits(values)?,
         default_shm_size: values.value("default-shm-size").map_or(Ok(64 << 20), size)?,
@@ -113,6 +114,36 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
     let pidfile = values.value("pidfile").map_or_else(|| exec_root.join("wharfd.pid"), PathBuf::from);
     let group = values.value("group").map(str::to_owned);
     Ok(Decided { engine, addresses, courtesy, pidfile, group, log_level, log_json })
+}
+
+fn gate(values: &Values) -> Result<Gate, SettingsError> {
+    let firewall = match values.value("firewall-backend").unwrap_or("nftables") {
+        _ if !values.switch("iptables", true) => Firewall::Off,
+        "nftables" | "" => Firewall::Nftables,
+        "iptables" => Firewall::Iptables,
+        other => {
+            return Err(SettingsError::Invalid(format!(
+                "invalid firewall-backend \"{other}\": use nftables or iptables"
+            )));
+        }
+    };
+    Ok(Gate {
+        firewall,
+        ip6: values.switch("ip6tables", true),
+        masquerade: firewall != Firewall::Off && values.switch("ip-masq", true),
+        forward: values.switch("ip-forward", true),
+        proxy: values.switch("userland-proxy", true),
+        publish_range: values.value("publish-range").map(port_range).transpose()?,
+    })
+}
+
+/// `49000-49900`
+fn port_range(text: &str) -> Result<RangeInclusive<u16>, SettingsError> {
+    let range = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    let usable = range.filter(|r: &RangeInclusive<u16>| *r.start() > 0 && !r.is_empty());
+    usable.ok_or_else(|| {
+        SettingsError::Invalid(format!("invalid publish-range \"{text}\": use FIRST-LAST, ports from 1 to 65535"))
+    })
 }
 
 fn absolute(values: &Values, key: &str, default: &str) -> Result<PathBuf, SettingsError> {
@@ -265,7 +296,7 @@ mod tests {
         let line = "--default-ulimit nofile=10:20 --default-shm-size 8m --log-opt max-size=1m --dns 192.0.2.1 --mtu 1400 --iptables=false";
         let engine = decided(line).unwrap().engine;
         assert_eq!(engine.default_ulimits["nofile"], (10, 20));
-        assert_eq!((engine.default_shm_size, engine.mtu, engine.firewall), (8 << 20, Some(1400), false));
+        assert_eq!((engine.default_shm_size, engine.mtu, engine.gate.masquerade), (8 << 20, Some(1400), false));
         assert_eq!((engine.log_opts["max-size"].as_str(), engine.dns.servers[0].as_str()), ("1m", "192.0.2.1"));
     }
 

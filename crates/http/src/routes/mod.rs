@@ -128,6 +128,7 @@ async fn dispatch(call: Call<'_>, body: Incoming, route: Route<'_>) -> Answer {
         Route::NetworkCreate => networks::create(&call, body).await,
         Route::NetworkPrune => networks::prune(&call).await,
         Route::NetworkInspect(id) => networks::inspect(&call, id).await,
+        Route::NetworkRules(id) => networks::rules(&call, id).await,
         Route::NetworkRemove(id) => networks::remove(&call, id).await,
         Route::NetworkConnect(id) => networks::connect(&call, id, body).await,
         Route::NetworkDisconnect(id) => networks::disconnect(&call, id, body).await,

@@ -29,6 +29,14 @@ pub(super) async fn inspect(call: &Call<'_>, id: &str) -> Answer {
     ok(&json::network(network))
 }
 
+/// What is open on one and why.
+pub(super) async fn rules(call: &Call<'_>, id: &str) -> Answer {
+    let explained = call.engine.network_rules(id).await?;
+    let facts = explained.facts.into_iter().map(|f| network::Fact { words: f.words, rules: f.rules }).collect();
+    let firewall = explained.firewall.as_str().into();
+    ok(&network::Rules { network: explained.network, firewall, facts })
+}
+
 /// A new one.
 pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
     let request: network::CreateRequest = input::optional(call.headers, body).await?;

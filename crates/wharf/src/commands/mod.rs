@@ -144,6 +144,7 @@ pub(crate) fn perform(action: Action, call: &Call<'_>) -> Outcome {
         Action::NetworkLs => list::networks(call),
         Action::NetworkCreate => network::create(call),
         Action::NetworkRm => network::remove(call),
+        Action::NetworkRules => network::rules(call),
         Action::NetworkConnect => network::connect(call),
         Action::NetworkDisconnect => network::disconnect(call),
         Action::NetworkPrune => prune::networks(call),

@@ -126,6 +126,34 @@ pub(crate) fn remove(call: &Call<'_>) -> Outcome {
     if failed { Err(Exit::error("exit status 1")) } else { Ok(()) }
 }
 
+/// `network rules`
+pub(crate) fn rules(call: &Call<'_>) -> Outcome {
+    let client = call.client()?;
+    let mut names: Vec<String> = call.args.to_vec();
+    if names.is_empty() {
+        let all = client.get("/networks", &Query::new())?;
+        names = all.as_array().into_iter().flatten().map(|n| json::text(n, "Name").to_owned()).collect();
+        names.sort();
+    }
+    for (number, name) in names.iter().enumerate() {
+        let path = format!("/networks/{}/rules", escape_path(name));
+        let rules = client.get(&path, &Query::new()).map_err(|error| {
+            let unknown = error.is_not_found() && error.to_string().contains("page not found");
+            if unknown { Exit::error("this engine does not offer it: it explains no rules") } else { error.into() }
+        })?;
+        if number > 0 {
+            output::line("");
+        }
+        for fact in rules["Facts"].as_array().into_iter().flatten() {
+            output::line(json::text(fact, "Words"));
+            for rule in fact["Rules"].as_array().into_iter().flatten().filter(|_| !call.flags.on("words")) {
+                output::line(&format!("    {}", rule.as_str().unwrap_or_default()));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// `network connect`
 pub(crate) fn connect(call: &Call<'_>) -> Outcome {
     let flags = &call.flags;

@@ -97,6 +97,8 @@ pub(crate) enum Action {
     NetworkPrune,
     /// `network rm`
     NetworkRm,
+    /// `network rules`
+    NetworkRules,
     /// `volume create`
     VolumeCreate,
     /// `volume inspect`

@@ -148,3 +148,17 @@ pub(super) static NETWORK_RM: Command = Command {
     action: Action::NetworkRm,
     ..Command::EMPTY
 };
+
+/// `network rules`
+pub(super) static NETWORK_RULES: Command = Command {
+    name: "rules",
+    aliases: &[],
+    usage: "[OPTIONS] [NETWORK...]",
+    about: "Explain what is open on networks, and by which firewall rules",
+    flags: &[NETWORK_RULES_FLAGS],
+    args: Args::Any,
+    action: Action::NetworkRules,
+    ..Command::EMPTY
+};
+
+static NETWORK_RULES_FLAGS: &[Flag] = &[Flag::new("words", Kind::Bool, "Only the words, without the rules")];

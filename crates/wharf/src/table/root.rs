@@ -151,6 +151,7 @@ static NETWORK: Command = Command {
         &network::NETWORK_LS,
         &network::NETWORK_PRUNE,
         &network::NETWORK_RM,
+        &network::NETWORK_RULES,
     ],
     section: Section::Management,
     ..Command::EMPTY
