@@ -51,15 +51,16 @@ impl Filters {
     /// A yes/no filter: `None` when absent; Docker's error when it is neither.
     pub fn boolean(&self, key: &str) -> Result<Option<bool>> {
         let values = self.get(key);
+        let bad = || Error::InvalidParameter(format!("invalid filter '{key}=[{}]'", values.join(" ")));
         let mut answer = None;
         for value in values {
             let one = match value.as_str() {
                 "1" | "true" | "True" | "TRUE" | "t" | "T" => true,
                 "0" | "false" | "False" | "FALSE" | "f" | "F" => false,
-                _ => return Err(Error::InvalidParameter(format!("invalid filter '{key}={values:?}'"))),
+                _ => return Err(bad()),
             };
             if answer.is_some_and(|a| a != one) {
-                return Err(Error::InvalidParameter(format!("invalid filter '{key}={values:?}'")));
+                return Err(bad());
             }
             answer = Some(one);
         }

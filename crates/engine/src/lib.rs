@@ -52,6 +52,7 @@ pub use stats::{LinkStats, Stats};
 pub use stream::{ByteFeed, ByteSink, ByteSource, ByteStream};
 pub use system::*;
 pub use volumes::*;
+pub use wharf_spec::platform::Platform;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -164,7 +164,7 @@ pub(crate) fn until(filters: &Filters) -> Result<Option<Timestamp>> {
             Err(Error::InvalidParameter("more than one until filter specified".into()))
         };
     };
-    let invalid = || Error::InvalidParameter(format!("invalid filter 'until={text}'"));
+    let invalid = || Error::InvalidParameter(format!("failed to parse value as time or duration: {text:?}"));
     if let Ok(seconds) = text.parse::<f64>() {
         let nanoseconds = (seconds * 1e9) as i128;
         return Timestamp::from_nanosecond(nanoseconds).map(Some).map_err(|_| invalid());

@@ -238,12 +238,10 @@ impl Engine {
             let images = self.image_list(true, Filters::default()).await?;
             let inner = self.inner.clone();
             (usage.layers, usage.images) = blocking(move || {
-                let catalog = inner.store.catalog();
                 let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-                let shared = |id: &wharf_spec::id::ImageId| {
-                    catalog.get(id).map_or(0, |image| signed(inner.store.shared_size(image)))
-                };
-                let rows = images.into_iter().map(|image| (image.clone(), shared(&image.id))).collect();
+                let sizes = inner.store.shared_sizes();
+                let shared = |id: &wharf_spec::id::ImageId| sizes.get(id).copied().map_or(0, signed);
+                let rows = images.into_iter().map(|row| (row.clone(), shared(&row.image.id))).collect();
                 Ok((signed(inner.store.usage().layers), rows))
             })
             .await?;

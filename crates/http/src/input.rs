@@ -15,6 +15,9 @@ use crate::syntax;
 /// Largest JSON document, in bytes: thousands of times a usual declaration.
 const LIMIT: usize = 4 * 1024 * 1024;
 
+/// What is read of a body that nobody wants any more, in bytes: enough for what is on its way when the answer comes.
+const DRAIN: usize = 16 * 1024 * 1024;
+
 /// Reads a whole body.
 async fn whole(mut body: Incoming) -> Result<Bytes, Failure> {
     let mut bytes = BytesMut::new();
@@ -107,9 +110,26 @@ async fn pump(body: &mut Incoming, feed: ByteFeed) {
             Err(error) => Err(std::io::Error::other(error)),
         };
         let failed = item.is_err();
-        if feed.send(item).await.is_err() || failed {
+        if failed {
+            let _ = feed.send(item).await;
             return;
         }
+        if feed.send(item).await.is_err() {
+            return drain(body).await;
+        }
+    }
+}
+
+/// Reads on when the engine wants no more: a client that is still sending sees the answer only once its bytes are taken, and
+/// a reset connection otherwise.
+async fn drain(body: &mut Incoming) {
+    let mut left = DRAIN;
+    while let Some(Ok(frame)) = body.frame().await {
+        let n = frame.data_ref().map_or(0, Bytes::len);
+        if n > left {
+            return;
+        }
+        left -= n;
     }
 }
 

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use wharf_engine::Filters;
+use wharf_engine::{Filters, Platform};
 
 use crate::failure::Failure;
+use crate::syntax;
 
 /// Decoded pairs, in order.
 #[derive(Debug, Default)]
@@ -65,6 +66,21 @@ impl<'a> Query<'a> {
                 text.parse().map_err(|_| Failure::internal(format!("strconv.Atoi: parsing \"{text}\": invalid syntax")))
             })
             .transpose()
+    }
+
+    /// `platform` as the descriptor's JSON (`{"os":"linux","architecture":"arm64"}`).
+    pub(crate) fn platform(&self) -> Result<Option<Platform>, Failure> {
+        let Some(text) = self.text("platform") else { return Ok(None) };
+        let bad = |why: String| Failure::bad(format!("failed to parse platform: {why}"));
+        syntax::check(text.as_bytes()).map_err(|error| match error {
+            syntax::Error::Wrong(sentence) => bad(sentence),
+            syntax::Error::Empty | syntax::Error::Trailing => bad("unexpected end of JSON input".into()),
+        })?;
+        let platform: Platform = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        if platform.os.is_empty() || platform.architecture.is_empty() {
+            return Err(bad("both OS and Architecture must be provided".into()));
+        }
+        Ok(Some(platform.normalized()))
     }
 
     /// `filters`: `{"key": ["value"]}` or the old `{"key": {"value": true}}`.

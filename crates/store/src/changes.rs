@@ -147,7 +147,7 @@ fn exposed(text: &str) -> Result<Vec<(String, Value)>> {
     let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = protocol.to_ascii_lowercase();
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return Err(Error::Invalid(format!("invalid proto: {protocol}")));
+        return Err(Error::Invalid(format!("Invalid proto: {protocol}")));
     }
     // an address or a host port before the container's has no meaning in an image
     let range = range.rsplit(':').next().unwrap_or(range);

@@ -221,7 +221,7 @@ impl Removal<'_> {
     fn delete(&mut self, id: &ImageId, force: bool, prune: bool, quiet: bool) -> Result<()> {
         let Some(image) = self.catalog().get(id).cloned() else { return Ok(()) };
         if let Some(conflict) = self.conflict(&image, Conflicts { names: !force, stopped: !force }) {
-            if quiet && (!image.is_dangling() || conflict.used) {
+            if quiet && (!image.is_dangling() || self.has_children(id) || conflict.used) {
                 return Ok(());
             }
             return Err(Error::Conflict(conflict.sentence));
@@ -239,6 +239,10 @@ impl Removal<'_> {
         }
     }
 
+    fn has_children(&self, id: &ImageId) -> bool {
+        self.catalog().images().any(|i| i.parent == Some(*id))
+    }
+
     /// All chain identifiers that images and containers need.
     fn chains(&self) -> BTreeSet<Digest> {
         let images = self.catalog().images().flat_map(|i| chain_ids(&i.layers));
@@ -250,7 +254,7 @@ impl Removal<'_> {
             |kind: &str, reason: String| format!("unable to delete {} ({kind}) - {reason}", image.id.short());
         let hard = |reason| sentence("cannot be forced", reason);
         let soft = |reason| sentence("must be forced", reason);
-        if self.catalog().images().any(|i| i.parent == Some(image.id)) {
+        if self.has_children(&image.id) {
             return Some(Found { sentence: hard("image has dependent child images".into()), used: false });
         }
         let users = (self.users)(&image.id);

@@ -38,14 +38,13 @@ impl Store {
         let created = now();
         let mut step = Map::new();
         step.insert("created".into(), created.clone().into());
-        if !import.message.is_empty() {
-            step.insert("comment".into(), import.message.clone().into());
-        }
+        let message = if import.message.is_empty() { "Imported from -" } else { &import.message };
+        step.insert("comment".into(), message.into());
         let document = Document {
             platform: &platform,
             created,
             author: "",
-            comment: &import.message,
+            comment: message,
             container: None,
             container_config: docker_config(&RunConfig::default()),
             run: &run,

@@ -1,11 +1,12 @@
 //! `load`, `save` and `import`.
 
 use tokio::sync::mpsc;
+use wharf_spec::platform::Platform;
 use wharf_spec::reference::Reference;
 use wharf_store::{Import, Job};
 
 use super::{ImportOptions, Progress, job, platform, progress, reference};
-use crate::{ByteSink, ByteSource, ByteStream, Engine, Result};
+use crate::{ByteSink, ByteSource, ByteStream, Engine, Error, Result};
 
 impl Engine {
     /// Makes an image of a tar of a root file system.
@@ -18,7 +19,7 @@ impl Engine {
             reference: reference(&options.repo, &options.tag)?,
             changes: options.changes,
             message: options.message,
-            platform: platform(options.platform.as_deref())?,
+            platform: import_platform(options.platform.as_deref())?,
         };
         let inner = self.inner.clone();
         Ok(progress(move |sender| {
@@ -34,9 +35,8 @@ impl Engine {
         &self,
         mut source: ByteSource,
         quiet: bool,
-        wanted: Option<String>,
+        wanted: Option<Platform>,
     ) -> Result<mpsc::Receiver<Progress>> {
-        let wanted = platform(wanted.as_deref())?;
         let inner = self.inner.clone();
         Ok(progress(move |sender| {
             let job = if quiet { Job::default() } else { job(sender) };
@@ -54,14 +54,21 @@ impl Engine {
     }
 
     /// Writes images to an archive.
-    pub async fn image_save(&self, names: &[String], wanted: Option<String>) -> Result<ByteStream> {
-        platform(wanted.as_deref())?;
+    pub async fn image_save(&self, names: &[String], wanted: Option<Platform>) -> Result<ByteStream> {
         for name in names {
-            if let Err(error) = self.inner.store.resolve(name) {
-                // a name without a tag means all tags, `latest` among them or not
-                if !Reference::parse(name).is_ok_and(|r| r.is_name_only() && self.has_repository(&r)) {
-                    return Err(error.into());
-                }
+            // a name without a tag means all tags, `latest` among them or not
+            if Reference::parse(name).is_ok_and(|r| r.is_name_only() && self.has_repository(&r)) {
+                continue;
+            }
+            let found = self.inner.store.resolve(name).map_err(|error| match error {
+                // Docker names what was asked for, without the default tag
+                wharf_store::Error::NoSuchImage(_) => wharf_store::Error::NoSuchImage(name.clone()),
+                other => other,
+            })?;
+            if let Some(wanted) = &wanted
+                && !found.config()?.platform().satisfies(wanted)
+            {
+                return Err(Error::NotFound(format!("no suitable export target found for platform {wanted}")));
             }
         }
         let (mut sink, stream) = ByteSink::channel();
@@ -84,4 +91,19 @@ impl Engine {
     fn has_repository(&self, wanted: &Reference) -> bool {
         self.inner.store.catalog().names().any(|(name, _)| name.name() == wanted.name())
     }
+}
+
+/// The platform of an imported image: only Linux runs here. An explicit `v8` is kept as it was said.
+fn import_platform(text: Option<&str>) -> Result<Option<Platform>> {
+    let Some(mut found) = platform(text)? else { return Ok(None) };
+    if found.os != "linux" {
+        return Err(Error::InvalidParameter("operating system is not supported".into()));
+    }
+    let parts: Vec<&str> = text.unwrap_or_default().split('/').collect();
+    match (found.architecture.as_str(), parts.as_slice()) {
+        ("arm64", [_, _, _]) if found.variant.is_empty() => found.variant = "v8".into(),
+        ("arm", [_] | [_, _]) if found.variant == "v7" => found.variant.clear(),
+        _ => {}
+    }
+    Ok(Some(found))
 }

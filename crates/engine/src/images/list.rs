@@ -1,16 +1,19 @@
 //! `images`, `image inspect` and `history`.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use wharf_spec::id::ImageId;
+use wharf_spec::platform::Platform;
 use wharf_spec::reference::Reference;
 
-use super::{HistoryItem, Image, timestamp};
+use super::{HistoryItem, Image, ImageSummary, timestamp};
 use crate::{Engine, Filters, Result, list};
 
 impl Engine {
     /// Lists images, newest first. `all`: intermediate ones, too.
-    pub async fn image_list(&self, all: bool, filters: Filters) -> Result<Vec<Arc<Image>>> {
+    pub async fn image_list(&self, all: bool, filters: Filters) -> Result<Vec<ImageSummary>> {
         filters.only(&["before", "dangling", "label", "reference", "since", "until"])?;
         let inner = &self.inner;
         let catalog = inner.store.catalog();
@@ -21,9 +24,10 @@ impl Engine {
         let until = list::until(&filters)?.map(Timestamp::as_second);
         let dangling = filters.boolean("dangling")?;
         let counts = inner.container_counts();
+        let parents: HashSet<ImageId> = catalog.images().filter_map(|image| image.parent).collect();
         let mut images = Vec::new();
         for image in catalog.images() {
-            let intermediate = image.is_dangling() && catalog.images().any(|other| other.parent == Some(image.id));
+            let intermediate = image.is_dangling() && parents.contains(&image.id);
             let label = |name: &str| image.labels.as_ref().and_then(|l| l.get(name)).map(String::as_str);
             let names = filters.get("reference");
             let named = names.is_empty()
@@ -37,23 +41,30 @@ impl Engine {
                 && until.is_none_or(|u| image.created < u);
             if keep {
                 let count = counts.get(&image.id).copied().unwrap_or(0);
-                images.push((image.created, inner.picture(image, count)?));
+                images.push(ImageSummary { containers: count, image: image.clone() });
             }
         }
-        images.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.id.cmp(&y.id)));
-        Ok(images.into_iter().map(|(_, image)| image).collect())
+        let age = |image: &wharf_store::Image| (image.created, image.last_tagged);
+        images.sort_by(|a, b| age(&b.image).cmp(&age(&a.image)).then_with(|| a.image.id.cmp(&b.image.id)));
+        Ok(images)
     }
 
     /// Everything about one.
-    pub async fn image_inspect(&self, name: &str) -> Result<Arc<Image>> {
-        let image = self.inner.store.resolve(name)?;
+    pub async fn image_inspect(&self, name: &str, wanted: Option<Platform>) -> Result<Arc<Image>> {
+        let image = self.inner.resolve_platform(name, wanted.as_ref())?;
         let containers = self.inner.users(&image.id).len();
         self.inner.picture(&image, containers)
     }
 
+    /// Bytes that each image shares with others.
+    pub async fn image_shared_sizes(&self) -> HashMap<ImageId, i64> {
+        let sizes = self.inner.store.shared_sizes().into_iter();
+        sizes.map(|(id, size)| (id, i64::try_from(size).unwrap_or(i64::MAX))).collect()
+    }
+
     /// Its steps, newest first.
-    pub async fn image_history(&self, name: &str) -> Result<Vec<HistoryItem>> {
-        let image = self.inner.store.resolve(name)?;
+    pub async fn image_history(&self, name: &str, wanted: Option<Platform>) -> Result<Vec<HistoryItem>> {
+        let image = self.inner.resolve_platform(name, wanted.as_ref())?;
         let rows = self.inner.store.history(&image)?;
         let item = |row: wharf_store::HistoryRow| HistoryItem {
             id: row.id,

@@ -47,6 +47,15 @@ pub struct Image {
     pub layers: Vec<DiffId>,
 }
 
+/// One row of `docker images`: nothing in it has to be parsed or looked up.
+#[derive(Debug, Clone)]
+pub struct ImageSummary {
+    /// The image; of its names the familiar forms are shown.
+    pub image: Arc<wharf_store::Image>,
+    /// Containers made of it, running or not.
+    pub containers: usize,
+}
+
 /// One row of `docker history`.
 #[derive(Debug, Clone)]
 pub struct HistoryItem {
@@ -142,7 +151,7 @@ pub struct DiskUsage {
     /// Bytes of all layers, each counted once.
     pub layers: i64,
     /// Images with the bytes that they share with others.
-    pub images: Vec<(Arc<Image>, i64)>,
+    pub images: Vec<(ImageSummary, i64)>,
     /// Containers with their sizes.
     pub containers: Vec<crate::Listed>,
     /// Volumes with their bytes and reference counts.
@@ -211,6 +220,19 @@ impl Inner {
             graph,
             layers: image.layers.clone(),
         }))
+    }
+
+    /// The image that `name` means, which must be for `wanted`.
+    pub(crate) fn resolve_platform(&self, name: &str, wanted: Option<&Platform>) -> Result<Arc<wharf_store::Image>> {
+        let image = self.store.resolve(name)?;
+        let Some(wanted) = wanted else { return Ok(image) };
+        let have = image.config()?.platform();
+        if have.satisfies(wanted) {
+            return Ok(image);
+        }
+        Err(Error::NotFound(format!(
+            "image with reference {name} was found but its platform ({have}) does not match the specified platform ({wanted})"
+        )))
     }
 
     fn image_event(&self, action: &str, id: &str, name: &str) {

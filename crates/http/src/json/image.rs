@@ -6,21 +6,16 @@ use serde_json::Value;
 use wharf_api::go::Any;
 use wharf_api::image::{self, Deleted, History, Message, Metadata, RootFs, Summary};
 use wharf_api::inspect::GraphDriver;
-use wharf_engine::{HistoryItem, Image, ImageDeleted, Progress};
+use wharf_engine::{HistoryItem, Image, ImageDeleted, ImageSummary, Progress};
 use wharf_spec::image::RunConfig;
+use wharf_spec::reference::Reference;
 
 use crate::time::{NEVER, rfc3339_or_never};
 use crate::version::{ApiVersion, before};
 
-/// Seconds since 1970 of an image's creation; Go's zero time when it says none.
-fn created(image: &Image) -> i64 {
-    let time = image.config.created.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    time.map_or(0, jiff::Timestamp::as_second)
-}
-
-/// One row of `GET /images/json`.
-pub(crate) fn summary(image: &Image, version: ApiVersion) -> Summary {
-    let mut row = usage(image, -1, version);
+/// One row of `GET /images/json`; `shared` is -1 when not asked for.
+pub(crate) fn summary(row: &ImageSummary, shared: i64, version: ApiVersion) -> Summary {
+    let mut row = usage(row, shared, version);
     if before(version, 51) {
         row.containers = -1;
     }
@@ -35,19 +30,21 @@ pub(crate) fn summary(image: &Image, version: ApiVersion) -> Summary {
 }
 
 /// One image of `GET /system/df`; `shared` is -1 when not computed.
-pub(crate) fn usage(image: &Image, shared: i64, version: ApiVersion) -> Summary {
-    let names = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+pub(crate) fn usage(row: &ImageSummary, shared: i64, version: ApiVersion) -> Summary {
+    let image = &row.image;
+    let size = i64::try_from(image.size).unwrap_or(i64::MAX);
+    let names = |list: &[Reference]| (!list.is_empty()).then(|| list.iter().map(Reference::familiar).collect());
     Summary {
-        containers: i64::try_from(image.containers).unwrap_or(i64::MAX),
-        created: created(image),
+        containers: i64::try_from(row.containers).unwrap_or(i64::MAX),
+        created: image.created,
         id: image.id.to_string(),
-        labels: image.config.config.as_ref().and_then(|config| config.labels.clone()),
+        labels: image.labels.clone(),
         parent_id: image.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
         repo_digests: names(&image.digests),
         repo_tags: names(&image.tags),
         shared_size: shared,
-        size: image.size,
-        virtual_size: if before(version, 44) { image.size } else { 0 },
+        size,
+        virtual_size: if before(version, 44) { size } else { 0 },
     }
 }
 

@@ -15,19 +15,26 @@ use crate::{input, json};
 /// `docker images`.
 pub(super) async fn list(call: &Call<'_>) -> Answer {
     let images = call.engine.image_list(call.query.flag("all"), call.query.filters()?).await?;
-    let documents: Vec<_> = images.iter().map(|image| json::image::summary(image, call.version)).collect();
+    let shared = match call.query.flag("shared-size") {
+        true => Some(call.engine.image_shared_sizes().await),
+        false => None,
+    };
+    let of = |row: &wharf_engine::ImageSummary| {
+        shared.as_ref().map_or(-1, |sizes| sizes.get(&row.image.id).copied().unwrap_or(0))
+    };
+    let documents: Vec<_> = images.iter().map(|row| json::image::summary(row, of(row), call.version)).collect();
     ok(&documents)
 }
 
 /// `docker image inspect`.
 pub(super) async fn inspect(call: &Call<'_>, name: &str) -> Answer {
-    let image = call.engine.image_inspect(name).await?;
+    let image = call.engine.image_inspect(name, call.query.platform()?).await?;
     ok(&json::image::inspect(&image, call.version))
 }
 
 /// `docker history`.
 pub(super) async fn history(call: &Call<'_>, name: &str) -> Answer {
-    let steps = call.engine.image_history(name).await?;
+    let steps = call.engine.image_history(name, call.query.platform()?).await?;
     let documents: Vec<_> = steps.into_iter().map(json::image::step).collect();
     ok(&documents)
 }
@@ -63,6 +70,8 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
         let progress = call.engine.image_pull(&query.string("fromImage"), &query.string("tag")).await?;
         return progressing(call, progress).await;
     }
+    // from here on a refusal reads what the client is still sending
+    let source = input::source(body);
     if from != "-" {
         return Err(Failure::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -76,14 +85,15 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
         changes: query.all("changes"),
         platform: query.text("platform").map(str::to_owned),
     };
-    let progress = call.engine.image_import(input::source(body), options).await?;
+    let progress = call.engine.image_import(source, options).await?;
     progressing(call, progress).await
 }
 
 /// `docker load`.
 pub(super) async fn load(call: &Call<'_>, body: Incoming) -> Answer {
-    let platform = call.query.text("platform").map(str::to_owned);
-    let progress = call.engine.image_load(input::source(body), call.query.flag_or("quiet", true), platform).await?;
+    let source = input::source(body);
+    let platform = call.query.platform()?;
+    let progress = call.engine.image_load(source, call.query.flag_or("quiet", true), platform).await?;
     // a broken archive is a message, too
     Ok(messages(call, None, progress))
 }
@@ -124,7 +134,7 @@ pub(super) async fn save(call: &Call<'_>, names: Vec<String>) -> Answer {
     if names.is_empty() {
         return Err(Failure::bad("no images to save"));
     }
-    let platform = call.query.text("platform").map(str::to_owned);
+    let platform = call.query.platform()?;
     let stream = call.engine.image_save(&names, platform).await?;
     Ok(body::typed(StatusCode::OK, "application/x-tar", Body::items(stream, |chunk| chunk)))
 }
