@@ -29,19 +29,16 @@ impl Engine {
         for image in catalog.images() {
             let intermediate = image.is_dangling() && parents.contains(&image.id);
             let label = |name: &str| image.labels.as_ref().and_then(|l| l.get(name)).map(String::as_str);
-            let names = filters.get("reference");
-            let named = names.is_empty()
-                || image.tags.iter().chain(&image.digests).any(|r| names.iter().any(|n| name_matches(n, r)));
+            let Some(image) = named(image, filters.get("reference")) else { continue };
             let keep = (all || !intermediate)
                 && dangling.is_none_or(|wanted| wanted == image.is_dangling())
-                && named
                 && filters.labels("label", label)
                 && before.is_none_or(|b| image.created < b)
                 && since.is_none_or(|s| image.created > s)
                 && until.is_none_or(|u| image.created < u);
             if keep {
                 let count = counts.get(&image.id).copied().unwrap_or(0);
-                images.push(ImageSummary { containers: count, image: image.clone() });
+                images.push(ImageSummary { containers: count, image });
             }
         }
         let age = |image: &wharf_store::Image| (image.created, image.last_tagged);
@@ -76,6 +73,18 @@ impl Engine {
         };
         Ok(rows.into_iter().map(item).collect())
     }
+}
+
+/// The image with those of its names that `patterns` accept; `None` when there is none.
+fn named(image: &Arc<wharf_store::Image>, patterns: &[String]) -> Option<Arc<wharf_store::Image>> {
+    if patterns.is_empty() {
+        return Some(image.clone());
+    }
+    let accepted = |name: &Reference| patterns.iter().any(|pattern| name_matches(pattern, name));
+    let mut image = (**image).clone();
+    image.tags.retain(accepted);
+    image.digests.retain(accepted);
+    (!image.is_dangling()).then(|| Arc::new(image))
 }
 
 /// `reference=` patterns: `*` within a component, a name without tag means every tag.

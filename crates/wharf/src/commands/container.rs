@@ -287,6 +287,9 @@ pub(crate) fn write_archive(
                 let why = go::path_error("stat", folder, &error);
                 return Err(Exit::error(format!("failed to {what}: invalid output path: {why}")));
             }
+            if std::path::Path::new(file).is_dir() {
+                return Err(Exit::error(format!("failed to {what}: cannot write to a directory")));
+            }
             let (_, body) = open()?;
             let path = std::path::Path::new(file);
             let temporary = path.with_file_name(format!(

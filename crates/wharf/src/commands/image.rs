@@ -31,7 +31,8 @@ fn platform(text: &str) -> String {
     Value::Object(out).to_string()
 }
 
-fn platforms(call: &Call<'_>, mut query: Query, key: &'static str) -> Query {
+/// Adds the `--platform` of a command to its query.
+pub(crate) fn platforms(call: &Call<'_>, mut query: Query, key: &'static str) -> Query {
     for one in call.flags.strings("platform") {
         query = query.with(key, platform(&one));
     }

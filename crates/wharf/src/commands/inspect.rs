@@ -38,7 +38,8 @@ pub(crate) fn containers(call: &Call<'_>) -> Outcome {
 
 /// `image inspect`
 pub(crate) fn images(call: &Call<'_>) -> Outcome {
-    each(call, |client, name| fetch(client, IMAGE, name, &Query::new()))
+    let query = super::image::platforms(call, Query::new(), "platform");
+    each(call, |client, name| fetch(client, IMAGE, name, &query))
 }
 
 /// `network inspect`

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::Call;
 use crate::engine::Query;
-use crate::exit::Outcome;
-use crate::format::{Format, container, image, object};
+use crate::exit::{Exit, Outcome};
+use crate::format::{Format, container, image, object, tree};
 use crate::{context, json, output};
 
 /// A table's default format, or the one-column form for `-q`.
@@ -66,6 +66,19 @@ pub(crate) fn images(call: &Call<'_>) -> Outcome {
     let mut query = Query::new().when(flags.on("all"), "all", "1");
     if let Some(filters) = crate::options::filters(&filters) {
         query = query.with("filters", filters);
+    }
+    if flags.on("tree") {
+        let refused = [("quiet", "quiet"), ("no-trunc", "no-trunc"), ("digests", "show-digest"), ("format", "format")];
+        if let Some((_, name)) = refused.iter().find(|(flag, _)| flags.given(flag)) {
+            return Err(Exit::error(format!("--{name} is not yet supported with --tree")));
+        }
+        let answer = call.client()?.get("/images/json", &query.with("manifests", "1"))?;
+        let mut documents: Vec<&Value> = json::items(&answer).iter().collect();
+        documents.sort_by_key(|one| std::cmp::Reverse(json::int(one, "Created")));
+        let terminal = output::is_terminal();
+        let width = if terminal { usize::from(crate::terminal::size().1) } else { 80 };
+        output::out(&tree::tree(&documents, width, terminal));
+        return Ok(());
     }
     let answer = call.client()?.get("/images/json", &query)?;
     let (quiet, digests) = (flags.on("quiet"), flags.on("digests"));

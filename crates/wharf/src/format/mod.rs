@@ -6,6 +6,7 @@ pub(crate) mod object;
 pub(crate) mod ports;
 pub(crate) mod schema;
 mod tabs;
+pub(crate) mod tree;
 
 pub(crate) use tabs::{align, align_wide};
 
