@@ -118,9 +118,13 @@ pub(crate) fn apply_v1(cgroup: &Cgroup, rules: &[DeviceRule]) -> Result<(), Erro
         return Ok(());
     }
     let dir = crate::v1::folder(cgroup, "devices")?;
-    for rule in rules {
-        let file = if rule.allow { "devices.allow" } else { "devices.deny" };
-        dir.write_limit(file, &rule.line())?;
+    let mut rest = rules;
+    while let Some(first) = rest.first() {
+        // one rule per call of write, in order; one open file for each run of the same kind
+        let (same, others) = rest.split_at(rest.iter().take_while(|rule| rule.allow == first.allow).count());
+        let file = if first.allow { "devices.allow" } else { "devices.deny" };
+        dir.write_lines(file, same.iter().map(|rule| rule.line()))?;
+        rest = others;
     }
     Ok(())
 }

@@ -117,17 +117,25 @@ impl Dir {
 
     /// Writes a value in one call.
     pub(crate) fn write(&self, name: &str, value: &str) -> Result<(), Error> {
-        let op = || format!("write `{}` to", value.trim_end());
-        let path = || self.path.join(name);
-        let fd = rustix::fs::openat(&self.fd, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| Error::kernel(op(), &path(), errno))?;
-        loop {
-            match rustix::io::write(&fd, value.as_bytes()) {
-                Ok(_) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(Error::kernel(op(), &path(), errno)),
-            }
+        let fail = |errno| self.not_written(name, value, errno);
+        let fd = rustix::fs::openat(&self.fd, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        write_once(&fd, value).map_err(fail)
+    }
+
+    /// Writes values one after the other, one call each. A file that is missing means that this machine cannot do it.
+    pub(crate) fn write_lines(&self, name: &str, lines: impl Iterator<Item = String>) -> Result<(), Error> {
+        let fd = match rustix::fs::openat(&self.fd, name, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            Err(Errno::NOENT) => return Err(Error::Unsupported { what: name.to_owned() }),
+            other => other.map_err(|errno| Error::kernel("open", &self.path.join(name), errno))?,
+        };
+        for line in lines {
+            write_once(&fd, &line).map_err(|errno| self.not_written(name, &line, errno))?;
         }
+        Ok(())
+    }
+
+    fn not_written(&self, name: &str, value: &str, errno: Errno) -> Error {
+        Error::kernel(format!("write `{}` to", value.trim_end()), &self.path.join(name), errno)
     }
 
     /// Writes a limit: a file that is missing means that this machine cannot do it.
@@ -142,6 +150,16 @@ impl Dir {
 impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+fn write_once(fd: &OwnedFd, value: &str) -> Result<(), Errno> {
+    loop {
+        match rustix::io::write(fd, value.as_bytes()) {
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
     }
 }
 

@@ -133,14 +133,7 @@ impl Hierarchy {
         for mount in &self.v1 {
             let cpuset = mount.controllers.iter().any(|name| name == "cpuset");
             let dir =
-                make_path(
-                    mount,
-                    path.as_path(),
-                    made,
-                    |parent, child| {
-                        if cpuset { inherit_cpuset(parent, child) } else { Ok(()) }
-                    },
-                )?;
+                make_path(mount, path.as_path(), made, |child| if cpuset { inherit_cpuset(child) } else { Ok(()) })?;
             parts.push(Part::new(dir, Arc::clone(&mount.controllers)));
         }
         let unified = match &self.unified {
@@ -149,7 +142,7 @@ impl Hierarchy {
                 if !mount.controllers.is_empty() {
                     enable_controllers(&mount.dir, &mount.controllers)?;
                 }
-                Some(Part::new(make_path(mount, path.as_path(), made, |_, _| Ok(()))?, Arc::clone(&mount.controllers)))
+                Some(Part::new(make_path(mount, path.as_path(), made, |_| Ok(()))?, Arc::clone(&mount.controllers)))
             }
         };
         let cgroup = Cgroup::new(self.clone(), path.clone(), parts, unified);
@@ -201,13 +194,20 @@ impl Hierarchy {
     }
 }
 
-/// Makes the folder and those above it; calls `fresh(parent, child)` for each new one.
+/// Makes the folder and those above it; calls `fresh` for each new one.
 fn make_path(
     mount: &Mount,
     path: &Path,
     made: &mut Vec<(Arc<Dir>, PathBuf)>,
-    fresh: impl Fn(&Dir, &Dir) -> Result<(), Error>,
+    fresh: impl Fn(&Dir) -> Result<(), Error>,
 ) -> Result<Dir, Error> {
+    if !mount.unified && mount.dir.make(path).is_ok_and(|state| state == Made::New) {
+        // as nearly always: the folders above are there
+        let child = mount.dir.child(path)?.ok_or_else(|| Error::NotFound(mount.dir.path().join(path)))?;
+        made.push((Arc::clone(&mount.dir), path.to_owned()));
+        fresh(&child)?;
+        return Ok(child);
+    }
     let mut relative = PathBuf::new();
     let mut current: Option<Dir> = None;
     let mut components = path.components().peekable();
@@ -219,7 +219,7 @@ fn make_path(
         let child = child.ok_or_else(|| Error::NotFound(parent.path().join(component)))?;
         if state == Made::New {
             made.push((Arc::clone(&mount.dir), relative.clone()));
-            fresh(parent, &child)?;
+            fresh(&child)?;
         }
         if mount.unified && components.peek().is_some() && !mount.controllers.is_empty() {
             enable_controllers(&child, &mount.controllers)?;
@@ -230,9 +230,9 @@ fn make_path(
 }
 
 /// A new v1 cpuset is empty, and a process cannot enter an empty one: it gets what its parent has.
-fn inherit_cpuset(parent: &Dir, child: &Dir) -> Result<(), Error> {
+fn inherit_cpuset(child: &Dir) -> Result<(), Error> {
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        let value = parent.read(file)?;
+        let value = child.read(&format!("../{file}"))?;
         if !value.trim().is_empty() {
             child.write(file, value.trim())?;
         }

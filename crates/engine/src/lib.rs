@@ -95,6 +95,8 @@ struct Inner {
     /// A UUID, kept in the data root.
     id: String,
     closing: watch::Sender<bool>,
+    /// Removed containers whose folders are still to go.
+    cleaning: watch::Sender<usize>,
     attach_number: AtomicU64,
     /// Held as long as the engine lives: one engine per data root.
     _lock: std::fs::File,
@@ -122,7 +124,11 @@ impl Engine {
 
     /// Stops serving: followers and event streams end; containers run on. Call it last.
     pub async fn close(&self) {
+        /// For what was removed in the last moment; the next start finishes what takes longer.
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
         self.inner.closing.send_replace(true);
+        let mut cleaning = self.inner.cleaning.subscribe();
+        let _ = tokio::time::timeout(PATIENCE, cleaning.wait_for(|number| *number == 0)).await;
     }
 }
 

@@ -51,6 +51,7 @@ fn worlds(config: Config, template: Template) -> Result<Inner> {
         bus: events::Bus::new(),
         execs: exec_registry::Execs::default(),
         closing: watch::channel(false).0,
+        cleaning: watch::Sender::new(0),
         attach_number: AtomicU64::new(1),
         config,
         db,

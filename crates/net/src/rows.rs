@@ -106,7 +106,7 @@ pub(crate) fn delete_grave(db: &Db, link: &str) {
     submit(db, move |tx| tx.delete(GRAVES, &key).map(drop));
 }
 
-/// Queues a sandbox: it is on the disk before anything that is written after it.
+/// Queues a sandbox: it is on the disk before anything that is written after it, and outlives our processes at once.
 pub(crate) fn put_sandbox(db: &Db, container: &ContainerId, sandbox: &Sandbox) {
     let (key, doc) = (container.to_string(), document(sandbox));
     submit(db, move |tx| tx.put(SANDBOXES, &key, &doc));
@@ -153,7 +153,7 @@ fn document(row: &impl Serialize) -> Vec<u8> {
 }
 
 fn submit(db: &Db, f: impl FnOnce(&Transaction<'_>) -> Result<(), wharf_state::Error> + Send + 'static) {
-    db.submit(f, |result: Result<(), wharf_state::Error>| {
+    db.submit_unsynced(f, |result: Result<(), wharf_state::Error>| {
         if let Err(error) = result {
             tracing::error!(%error, "a row was not written");
         }

@@ -9,7 +9,7 @@
 //!            └── SIGCHLD ─► exit ────────────┘
 //!
 //!  first process ends ─► its pipes are read to their end (at most 2 s, [`EXIT_DRAIN`]) ─► log complete ─► exit record in place
-//!    ─► Event::Exited ─► socket removed ─► clients get the rest ─► record synced ─► the keeper ends
+//!    ─► socket removed ─► Event::Exited ─► clients get the rest ─► (nobody heard: record synced) ─► the keeper ends
 //! ```
 
 mod control;
@@ -108,7 +108,7 @@ struct Keeper {
     init: Started,
     /// How the first process ended; set when it is recorded.
     exit: Option<Exit>,
-    /// The record, until it is on the disk.
+    /// The record, while bringing it to the disk is still to be done.
     unsynced: Option<exit::Written>,
     log: Writer,
     log_lost: u64,

@@ -13,6 +13,14 @@ pub enum Error {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The write-ahead log beside the file cannot be opened.
+    #[error("open database log `{}`: {source}", path.display())]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// What the kernel says.
+        source: std::io::Error,
+    },
     /// The file was written by a newer program.
     #[error("database has schema {found} of {owner}, this program knows {known}")]
     Newer {

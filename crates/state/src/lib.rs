@@ -1,28 +1,36 @@
 //! Durable rows with transactions and migrations over SQLite.
 //!
-//! A [`Db`] is one file in WAL mode with `synchronous=FULL`: what [`Db::write`] has returned survives a power cut.
+//! A [`Db`] is one file in WAL mode. What [`Db::write`] has returned survives a power cut; what [`Db::submit_unsynced`] has
+//! answered survives the death of every process, and a power cut a moment later. The order of commits is kept in both cases:
+//! after a power cut the database is as it was after one of them, and all before that one are in it.
 //! It knows tables of documents (`key TEXT PRIMARY KEY, doc BLOB`) and nothing about what a row means.
 //!
 //! ```text
-//!   caller ─┐                      ┌─ SAVEPOINT, closure, RELEASE ─┐
-//!   caller ─┼─► queue ─► writer ──►┼─ SAVEPOINT, closure, RELEASE ─┼─► one COMMIT (one fsync) ─► answers
-//!   caller ─┘   (one thread)       └─ SAVEPOINT, closure, RELEASE ─┘
-//!   readers ───────────────────────► own connection, never waits for the writer (WAL)
+//!   caller ─┐                      ┌─ SAVEPOINT, closure, RELEASE ─┐             ┌─► answers (unsynced)
+//!   caller ─┼─► queue ─► writer ──►┼─ SAVEPOINT, closure, RELEASE ─┼─► COMMIT ───┤
+//!   caller ─┘   (one thread)       └─ SAVEPOINT, closure, RELEASE ─┘  (no fsync) └─► syncer ─► one fsync ─► answers
+//!   readers ───────────────────────► own connection, never waits for the writer (WAL)       (one thread)
 //! ```
 //!
-//! Everything that is queued while a commit runs shares the next one: parallel callers do not pay one fsync each.
+//! Everything that is queued while a commit runs shares the next one, and all commits made while the disk is busy share its
+//! next turn: parallel callers do not pay one fsync each.
 //!
 //! On disk: an ordinary SQLite database. Migrations are counted in the table `migrations(owner, version)`, per owner, so that
 //! several crates keep their own tables in one file.
 
 mod error;
+mod syncer;
 mod transaction;
 mod writer;
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::{Connection, OpenFlags};
+
+use syncer::{Message, Syncer};
+use writer::{When, Writer};
 
 pub use error::Error;
 pub use transaction::{Table, Transaction};
@@ -41,6 +49,8 @@ pub struct Migrations {
 
 /// Kibibytes of page cache per connection: the data is small and the engine has to be small when idle.
 const CACHE_KIB: i32 = 256;
+/// Pages in the log beyond which a commit moves them into the database by itself: only when the syncer does not get to it.
+const CHECKPOINT_PAGES: i32 = 8000;
 
 /// One open database; clones share it. The last clone to go closes it after the queue has been written.
 #[derive(Clone)]
@@ -49,9 +59,10 @@ pub struct Db {
 }
 
 struct Shared {
-    // first: dropping it drains the queue and joins the thread while the reader is still there
-    writer: writer::Writer,
-    reader: Mutex<Connection>,
+    // in this order: dropping the writer drains its queue and joins its thread, then the syncer brings the rest to the disk
+    writer: Writer,
+    syncer: Syncer,
+    reader: Arc<Mutex<Connection>>,
 }
 
 impl std::fmt::Debug for Db {
@@ -67,12 +78,22 @@ impl Db {
         for set in migrations {
             migrate(&mut connection, set)?;
         }
-        let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        Ok(Db { shared: Arc::new(Shared { writer: writer::Writer::start(connection)?, reader: Mutex::new(reader) }) })
+        let reader = Arc::new(Mutex::new(connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?));
+        // the log stays the same file as long as a connection is open
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let log = PathBuf::from(log);
+        let cannot = |error: std::io::Error| Error::Log { path: log.clone(), source: error };
+        let syncer = Syncer::start(File::open(&log).map_err(cannot)?, reader.clone())?;
+        let sender = syncer.sender().ok_or(Error::Closed)?;
+        Ok(Db { shared: Arc::new(Shared { writer: Writer::start(connection, sender)?, syncer, reader }) })
     }
 
     /// Applies an owner's migrations to an open database (for a crate that joins later).
     pub fn migrate(&self, set: Migrations) -> Result<()> {
+        if self.read(|tx| transaction::is_current(tx, &set))? {
+            return Ok(());
+        }
         self.write(move |tx| transaction::migrate(tx, &set))
     }
 
@@ -101,7 +122,40 @@ impl Db {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.shared.writer.submit(f, done);
+        self.shared.writer.submit(When::Synced, f, done);
+    }
+
+    /// Queues `f` and returns at once; `done` is called on the writer thread when it is committed: no process can lose it any
+    /// more, and it reaches the disk with the next commit that somebody waits for, or a moment later.
+    pub fn submit_unsynced<T, E>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.shared.writer.submit(When::Written, f, done);
+    }
+
+    /// Keeps `f` to be committed together with whatever is submitted next: for a row that belongs to another one, whose writing
+    /// follows. `done` is called as for [`Db::submit_unsynced`].
+    pub fn submit_with_next<T, E>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.shared.writer.ride(f, done);
+    }
+
+    /// Calls `done` when everything that was answered so far is on the disk, without hurrying it there.
+    pub fn when_synced(&self, done: impl FnOnce(Result<()>) + Send + 'static) {
+        let answer =
+            |failed: Option<&Error>| done(failed.map_or(Ok(()), |error| Err(Error::Commit(error.to_string()))));
+        self.shared.syncer.send(Message::Watching(Box::new(answer)));
     }
 
     /// Runs `f` on a consistent view of what has been committed.
@@ -122,7 +176,9 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let open = |source| Error::Open { path: path.to_owned(), source };
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(open)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
-    connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+    // checkpoints are synced, commits are not: that is the syncer's work
+    connection.pragma_update(None, "synchronous", "NORMAL").map_err(open)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(open)?;
     connection.pragma_update(None, "foreign_keys", "ON").map_err(open)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(open)?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -70,6 +70,67 @@ fn parallel_writers_all_arrive() {
     assert_eq!(keys(&db).len(), 400);
 }
 
+/// A copy of the file and its log as they are now: what another process would find if this one died here.
+fn found_after_a_kill(dir: &tempfile::TempDir) -> Vec<String> {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    for name in ["state.db", "state.db-wal"] {
+        std::fs::copy(dir.path().join(name), copy.path().join(name)).expect("copy");
+    }
+    keys(&Db::open(&copy.path().join("state.db"), &[V1]).expect("open the copy"))
+}
+
+#[test]
+fn what_was_answered_outlives_the_process_synced_or_not() {
+    let (dir, db) = open();
+    let (sender, answers) = std::sync::mpsc::channel();
+    let again = sender.clone();
+    db.submit_unsynced(|tx| tx.put(T, "a", b""), move |r: Result<()>| sender.send(r).expect("send"));
+    answers.recv().expect("an answer").expect("a commit");
+    assert_eq!(found_after_a_kill(&dir), ["a"]);
+    db.when_synced(move |r| again.send(r).expect("send"));
+    answers.recv().expect("an answer").expect("a sync");
+    db.write(|tx| tx.put(T, "b", b"")).expect("put");
+    assert_eq!(found_after_a_kill(&dir), ["a", "b"]);
+}
+
+#[test]
+fn nothing_to_sync_is_answered_at_once() {
+    let (_dir, db) = open();
+    let (sender, answers) = std::sync::mpsc::channel();
+    db.when_synced(move |r| sender.send(r).expect("send"));
+    answers.recv().expect("an answer").expect("no failure");
+}
+
+#[test]
+fn a_rider_is_committed_with_the_next_job_or_at_the_end() {
+    let (dir, db) = open();
+    db.submit_with_next(|tx| tx.put(T, "a", b""), |r: Result<()>| r.expect("a commit"));
+    assert!(keys(&db).is_empty());
+    db.write(|tx| tx.put(T, "b", b"")).expect("put");
+    assert_eq!(keys(&db), ["a", "b"]);
+    db.submit_with_next(|tx| tx.put(T, "c", b""), |r: Result<()>| r.expect("a commit"));
+    drop(db);
+    let db = Db::open(&dir.path().join("state.db"), &[V1]).expect("reopen");
+    assert_eq!(keys(&db), ["a", "b", "c"]);
+}
+
+#[test]
+fn the_log_does_not_grow_for_ever() {
+    let (dir, db) = open();
+    let size = || std::fs::metadata(dir.path().join("state.db-wal")).expect("the log").len();
+    let mut seen = Vec::new();
+    for round in 0..20 {
+        for i in 0..200 {
+            let put = move |tx: &Transaction<'_>| tx.put(T, &format!("{i}"), &vec![round; 3000]);
+            db.submit_unsynced(put, |r: Result<()>| r.expect("a commit"));
+        }
+        // its sync has room for a checkpoint
+        db.write(|tx| tx.put(T, "round", &[round])).expect("put");
+        seen.push(size());
+    }
+    assert!(seen[19] < 2 * seen[4], "{seen:?}");
+}
+
 #[test]
 fn migrations_run_once_and_a_newer_file_is_refused() {
     let (dir, db) = open();

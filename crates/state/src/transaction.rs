@@ -78,13 +78,25 @@ impl<'a> Transaction<'a> {
     }
 }
 
+/// Whether there is nothing to do for [`migrate`].
+pub(crate) fn is_current(tx: &Transaction<'_>, set: &Migrations) -> Result<bool> {
+    let tables = "SELECT count(*) FROM sqlite_master WHERE name = 'migrations'";
+    let known = tx.sql().query_row(tables, [], |row| row.get::<_, i64>(0))? > 0;
+    Ok(known && version(tx, set)? == set.steps.len())
+}
+
+/// How far the tables of one owner are.
+fn version(tx: &Transaction<'_>, set: &Migrations) -> Result<usize> {
+    let select = "SELECT version FROM migrations WHERE owner = ?1";
+    let found: Option<i64> = tx.sql().query_row(select, [set.owner], |row| row.get(0)).optional()?;
+    Ok(usize::try_from(found.unwrap_or(0)).unwrap_or(usize::MAX))
+}
+
 /// Brings the tables of one owner up to date.
 pub(crate) fn migrate(tx: &Transaction<'_>, set: &Migrations) -> Result<()> {
     let sql = tx.sql();
     sql.execute_batch("CREATE TABLE IF NOT EXISTS migrations (owner TEXT PRIMARY KEY, version INTEGER NOT NULL)")?;
-    let found: Option<i64> =
-        sql.query_row("SELECT version FROM migrations WHERE owner = ?1", [set.owner], |row| row.get(0)).optional()?;
-    let found = usize::try_from(found.unwrap_or(0)).unwrap_or(usize::MAX);
+    let found = version(tx, set)?;
     if found > set.steps.len() {
         return Err(Error::Newer { owner: set.owner.into(), found, known: set.steps.len() });
     }

@@ -11,7 +11,7 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use wharf_spec::id::{ContainerId, ImageId};
@@ -49,9 +49,8 @@ impl Store {
             return Err(error);
         }
         let (key, doc) = (id.to_string(), rows::encode(&*row));
-        // not awaited: the writer keeps the order, so whoever writes the container's own row after this and waits for it
-        // has both on the disk
-        self.inner.db.submit(
+        // with the container's own row, which whoever made this writes next
+        self.inner.db.submit_with_next(
             move |tx| tx.put(rows::SNAPSHOTS, &key, &doc),
             |result: Result<(), wharf_state::Error>| {
                 if let Err(error) = result {
@@ -207,14 +206,12 @@ impl Store {
         Ok(changes.iter().map(size).sum())
     }
 
-    /// Removes the container's folders. Removing what is not there is no error.
-    pub fn snapshot_remove(&self, id: &ContainerId) -> Result<()> {
-        if let Some(path) = self.layout().retire(&self.layout().snapshot(id))? {
-            self.reap(path);
-        }
-        let Some(row) = self.snapshot_rows().remove(id) else { return Ok(()) };
+    /// Lets the container's layers go, and its row with whatever is written next; its folders stay until
+    /// [`Store::snapshot_remove`].
+    pub fn snapshot_forget(&self, id: &ContainerId) {
+        let Some(row) = self.snapshot_rows().remove(id) else { return };
         let key = id.to_string();
-        self.inner.db.submit(
+        self.inner.db.submit_with_next(
             move |tx| tx.delete(rows::SNAPSHOTS, &key),
             |result: Result<bool, wharf_state::Error>| {
                 if let Err(error) = result {
@@ -222,9 +219,20 @@ impl Store {
                 }
             },
         );
-        // layers that only this container still needed: its image was removed by force
-        let orphaned = row.image.is_some_and(|image| self.catalog().get(&image).is_none());
-        if orphaned { self.change().commit() } else { Ok(()) }
+        // its image was removed by force
+        if row.image.is_some_and(|image| self.catalog().get(&image).is_none()) {
+            self.inner.orphans.store(true, Ordering::Release);
+        }
+    }
+
+    /// Removes the container's folders. Removing what is not there is no error.
+    pub fn snapshot_remove(&self, id: &ContainerId) -> Result<()> {
+        if let Some(path) = self.layout().retire(&self.layout().snapshot(id))? {
+            self.reap(path);
+        }
+        self.snapshot_forget(id);
+        // layers that only removed containers still needed
+        if self.inner.orphans.swap(false, Ordering::AcqRel) { self.change().commit() } else { Ok(()) }
     }
 
     /// All containers that have a snapshot: for the reconciliation at start.

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     os::unix::ffi::OsStrExt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool, mpsc},
 };
 
 use wharf_spec::{
@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     /// Held while names, images or layers change.
     changes: Mutex<Changes>,
     pub(crate) snapshots: Mutex<HashMap<ContainerId, Arc<SnapshotRow>>>,
+    /// A container is gone whose image was removed by force: layers may be there that nobody needs.
+    pub(crate) orphans: AtomicBool,
     /// Folders to be removed, for the thread that does it.
     reaper: mpsc::Sender<std::path::PathBuf>,
 }
@@ -88,6 +90,7 @@ impl Store {
             catalog: RwLock::new(Arc::new(catalog)),
             changes: Mutex::default(),
             snapshots: Mutex::new(snapshots),
+            orphans: AtomicBool::new(false),
             reaper,
         };
         let store = Self { inner: Arc::new(inner) };

@@ -45,6 +45,7 @@ pub(crate) fn layers_left(host: &wharf_testkit::Host) -> Vec<String> {
 mod attach;
 mod copy;
 mod daemon;
+mod durability;
 mod engines;
 mod hostile;
 mod images;

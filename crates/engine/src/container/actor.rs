@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wharf_shim::client::{Events, Notice};
 use wharf_shim::protocol::{self, Attach, AttachEnd, Event, Target, Wire};
@@ -13,7 +14,7 @@ use wharf_spec::id::ContainerId;
 use wharf_sys::failpoint;
 
 use super::handle::{Command, Grant, Handle, Live, Picture, QUEUE, Reply, Socket, Why};
-use super::record::{self, Declared, Lived};
+use super::record::{self, Declared, Lived, Outlives};
 use super::restart::{Backoff, ran_for};
 use super::state::{Exit, Status};
 use super::{declare, kill, picture, remove, start, update};
@@ -160,7 +161,7 @@ impl Actor {
                 answer(reply, result);
             }
             Command::Remove(options, reply) => {
-                let result = self.remove(options).await;
+                let result = self.remove(options, None).await;
                 answer(reply, result);
             }
             Command::Rename(name, reply) => {
@@ -213,7 +214,8 @@ impl Actor {
 
     /// Writes what was lived through; when the disk refuses, the world goes on and the log tells.
     pub(super) async fn save(&self) {
-        if let Err(error) = record::save_lived(&self.inner.db, &self.id, &self.lived).await {
+        let outlives = Outlives::of(&self.declared);
+        if let Err(error) = record::save_lived(&self.inner.db, &self.id, &self.lived, outlives).await {
             tracing::error!(container = self.id.short(), %error, "write state");
         }
     }
@@ -237,7 +239,7 @@ impl Actor {
         intent.state.started(0, jiff::Timestamp::now());
         let (started, written) = tokio::join!(
             start::start(&self.inner, &self.id, &self.declared, attach),
-            record::save_lived(&self.inner.db, &self.id, &intent),
+            record::save_lived(&self.inner.db, &self.id, &intent, Outlives::of(&self.declared)),
         );
         match started {
             Ok(started) => {
@@ -259,7 +261,8 @@ impl Actor {
                 self.ends += 1;
                 self.show();
                 if self.declared.host_config.auto_remove {
-                    let gone = self.remove(RemoveOptions { volumes: true, ..RemoveOptions::default() }).await;
+                    let options = RemoveOptions { volumes: true, ..RemoveOptions::default() };
+                    let gone = self.remove(options, None).await;
                     if let Err(error) = gone {
                         tracing::error!(container = self.id.short(), %error, "remove after a start that did not work");
                     }
@@ -368,14 +371,16 @@ impl Actor {
         Ok(())
     }
 
-    async fn remove(&mut self, options: RemoveOptions) -> Result<()> {
+    /// `teardown`: of the run before, which goes on beside it.
+    async fn remove(&mut self, options: RemoveOptions, teardown: Option<JoinHandle<()>>) -> Result<()> {
         self.lived.state.may_remove(&self.declared.name)?;
         let before = std::mem::replace(&mut self.lived.state.status, Status::Removing);
         self.restart_at = None;
         self.slots.clear();
         self.show();
         let _alone = self.files.clone().write_owned().await;
-        let done = remove::remove(&self.inner, &self.id, &self.declared, &mut self.lived, options.volumes).await;
+        let volumes = options.volumes;
+        let done = remove::remove(&self.inner, &self.id, &self.declared, &mut self.lived, volumes, teardown).await;
         if let Err(error) = done {
             self.lived.state.status = if before == Status::Created { before } else { Status::Dead };
             self.show();
@@ -458,10 +463,15 @@ impl Actor {
         }
         drop(live);
         self.network_events("disconnect");
+        let teardown = tokio::spawn(start::teardown(&self.inner, &self.id, Some(cgroup)).run());
+        let goes = again.is_none() && self.declared.host_config.auto_remove && !self.hold;
+        if !goes {
+            // whoever is told how it ended must be told the same after a failure of the machine
+            self.save().await;
+            let _ = failpoint::hit("engine.exit.after_rows");
+        }
         self.show();
         let _ = failpoint::hit("engine.exit.after_state");
-        start::teardown(&self.inner, &self.id, Some(cgroup)).run().await;
-        let _ = failpoint::hit("engine.exit.after_teardown");
         if killed {
             self.inner.container_event(&self.id, "oom", &[]);
         }
@@ -471,18 +481,17 @@ impl Actor {
             "die",
             &[("exitCode", &exit.code.to_string()), ("execDuration", &seconds)],
         );
-        if let Some(wait) = again {
-            self.restart_at = Some(Instant::now() + wait);
-        } else if self.declared.host_config.auto_remove && !self.hold {
-            if let Err(error) = self.remove(RemoveOptions { volumes: true, ..RemoveOptions::default() }).await {
+        if goes {
+            let options = RemoveOptions { volumes: true, ..RemoveOptions::default() };
+            if let Err(error) = self.remove(options, Some(teardown)).await {
                 tracing::error!(container = self.id.short(), %error, "remove at its end");
                 self.removed = None;
             }
             return;
         }
-        // not waited for: its keeper's record is on the disk already
-        record::queue_lived(&self.inner.db, &self.id, &self.lived);
-        let _ = failpoint::hit("engine.exit.after_rows");
+        let _ = teardown.await;
+        let _ = failpoint::hit("engine.exit.after_teardown");
+        self.restart_at = again.map(|wait| Instant::now() + wait);
         // addresses are free now
         self.show();
     }

@@ -91,7 +91,7 @@ async fn make(inner: &Arc<Inner>, id: &ContainerId, mut declared: Declared, mut 
             }
             declared.mounts = Arc::new(points(inner, &wanted));
             let lived = Lived { removing: true, removing_volumes: true, ..Lived::default() };
-            record::save(&inner.db, id, &declared, &lived).await?;
+            record::save_intent(&inner.db, id, &declared, &lived).await?;
             failpoint::hit("engine.create.after_intent").map_err(injected)?;
         }
         let (world, image, of_task) = (inner.clone(), declared.image, id.clone());

@@ -25,7 +25,7 @@ use wharf_spec::id::ContainerId;
 
 use super::actor::{self, Running};
 use super::handle::{Command, Handle, Live};
-use super::record::{self, Declared, Lived};
+use super::record::{self, Declared, Lived, Outlives};
 use super::snapshot::MountKind;
 use super::state::{Exit, Status};
 use super::{declare, remove, start};
@@ -78,7 +78,7 @@ pub(crate) async fn reconcile(inner: &Arc<Inner>) -> Result<()> {
     let mut again = Vec::new();
     for Found { id, declared, lived, running, changed } in found {
         if changed {
-            record::save_lived(&inner.db, &id, &lived).await?;
+            record::save_lived(&inner.db, &id, &lived, Outlives::of(&declared)).await?;
         }
         let policy = declare::restart_policy(&declared.host_config)?;
         let stands_still = running.is_none();

@@ -68,16 +68,37 @@ pub(crate) struct Lived {
     pub(crate) removing_volumes: bool,
 }
 
-/// Runs `f` in a transaction, off the reactor, and waits for the disk.
+/// What a row has to outlive before somebody is told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outlives {
+    /// `kill -9` of every process, at any moment. It reaches the disk a moment later.
+    Processes,
+    /// A failure of the machine.
+    Machine,
+}
+
+impl Outlives {
+    /// A container that goes at its end does not outlive the machine: what its rows say is nobody's business after that.
+    pub(crate) fn of(declared: &Declared) -> Outlives {
+        if declared.host_config.auto_remove { Outlives::Processes } else { Outlives::Machine }
+    }
+}
+
+/// Runs `f` in a transaction, off the reactor, and waits until its effects are safe.
 pub(crate) async fn commit<T: Send + 'static>(
     db: &Db,
+    outlives: Outlives,
     f: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    db.submit(f, move |result| {
+    let done = move |result| {
         // nobody waits any more: the effect stays all the same
         let _ = sender.send(result);
-    });
+    };
+    match outlives {
+        Outlives::Processes => db.submit_unsynced(f, done),
+        Outlives::Machine => db.submit(f, done),
+    }
     receiver.await.unwrap_or_else(|_| Err(wharf_state::Error::Closed.into()))
 }
 
@@ -87,8 +108,17 @@ fn encode<T: Serialize>(what: &T) -> Result<Vec<u8>> {
 
 /// Writes both rows.
 pub(crate) async fn save(db: &Db, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
+    put(db, Outlives::of(declared), id, declared, lived).await
+}
+
+/// Writes both rows of something that is about to be done: on the disk before anything that is written after it.
+pub(crate) async fn save_intent(db: &Db, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
+    put(db, Outlives::Processes, id, declared, lived).await
+}
+
+async fn put(db: &Db, outlives: Outlives, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
     let (key, declared, lived) = (id.clone(), encode(declared)?, encode(lived)?);
-    commit(db, move |tx| {
+    commit(db, outlives, move |tx| {
         tx.put(CONTAINERS, key.as_str(), &declared)?;
         Ok(tx.put(STATES, key.as_str(), &lived)?)
     })
@@ -96,9 +126,9 @@ pub(crate) async fn save(db: &Db, id: &ContainerId, declared: &Declared, lived: 
 }
 
 /// Writes what was lived through.
-pub(crate) async fn save_lived(db: &Db, id: &ContainerId, lived: &Lived) -> Result<()> {
+pub(crate) async fn save_lived(db: &Db, id: &ContainerId, lived: &Lived, outlives: Outlives) -> Result<()> {
     let (key, lived) = (id.clone(), encode(lived)?);
-    commit(db, move |tx| Ok(tx.put(STATES, key.as_str(), &lived)?)).await
+    commit(db, outlives, move |tx| Ok(tx.put(STATES, key.as_str(), &lived)?)).await
 }
 
 /// Queues what was lived through: it is on the disk before anything that is written after it.
@@ -106,7 +136,7 @@ pub(crate) fn queue_lived(db: &Db, id: &ContainerId, lived: &Lived) {
     let key = id.clone();
     let Ok(doc) = encode(lived) else { return };
     let short = id.short().to_owned();
-    db.submit(
+    db.submit_unsynced(
         move |tx| tx.put(STATES, key.as_str(), &doc),
         move |result: Result<(), wharf_state::Error>| {
             if let Err(error) = result {
@@ -116,10 +146,11 @@ pub(crate) fn queue_lived(db: &Db, id: &ContainerId, lived: &Lived) {
     );
 }
 
-/// Removes both rows.
+/// Removes both rows. A failure of the machine may bring them back, so what they speak of must not go before they are gone
+/// from the disk, too.
 pub(crate) async fn delete(db: &Db, id: &ContainerId) -> Result<()> {
     let key = id.clone();
-    commit(db, move |tx| {
+    commit(db, Outlives::Processes, move |tx| {
         tx.delete(CONTAINERS, key.as_str())?;
         tx.delete(STATES, key.as_str())?;
         Ok(())

@@ -4,7 +4,7 @@
 //!   ┌ namespace ─ endpoint ─ hosts file ┐
 //!   │                                   ├─► document ─► plan ─► launch (template forks the keeper) ─► running
 //!   └ volumes ─ /etc files ─ cgroup ────┘
-//!                                     undo:  run folder ◄─ cgroup ◄─ endpoint
+//!                                     undo:  endpoint ◄─ cgroup ──► run folder
 //! ```
 //!
 //! The two branches run side by side. Nothing is mounted on the host: the plan mounts inside the container's own namespace.
@@ -62,12 +62,12 @@ impl Undo {
     pub(crate) async fn run(self) {
         let Undo { inner, id, cgroup } = self;
         blocking(move || {
-            let folder = inner.run_folder(&id);
-            report(&id, "remove run folder", remove_folder(&folder));
             if let Some(cgroup) = cgroup {
                 report(&id, "remove cgroup", cgroup.remove().map_err(|e| e.to_string()));
             }
             report(&id, "detach network", inner.networks.detach(&id).map_err(|e| e.to_string()));
+            // last: when the row is gone already, this is what a next start finds the rest by
+            report(&id, "remove run folder", remove_folder(&inner.run_folder(&id)));
             Ok(())
         })
         .await
@@ -126,28 +126,23 @@ async fn steps(
         blocking({
             let (inner, id, declared) = (inner.clone(), id.clone(), declared.clone());
             let (join, shm) = (others.join.clone(), others.shm.clone());
-            move || prepare(&inner, &id, &declared, join, shm)
+            move || {
+                let prepared = prepare(&inner, &id, &declared, join, shm)?;
+                let cgroup = prepared.cgroup.clone();
+                Ok((cgroup, request(&inner, &id, &declared, prepared, attach)))
+            }
         }),
     );
-    let prepared = match prepared {
-        Ok(prepared) => {
-            undo.cgroup = Some(prepared.cgroup.clone());
-            prepared
-        }
-        // the other branch has ended, too: its part is undone by the caller
-        Err(error) => return Err(error),
-    };
+    // the other branch has ended, too: its part is undone by the caller
+    let (cgroup, request) = prepared?;
+    undo.cgroup = Some(cgroup.clone());
+    let mut request = request?;
     let netns = network?.or(others.netns);
     failpoint::hit("engine.start.after_prepare").map_err(injected)?;
-    let cgroup = prepared.cgroup.clone();
+    request.fds.extend(netns.map(|fd| (FdRole::Netns, fd)));
     // another runtime says the second half itself
     let ours = runtimes::find(&inner.config, &declared.host_config.runtime)?.is_none();
     let create_failed = if ours { CREATE_FAILED } else { FOREIGN_CREATE_FAILED };
-    let request = blocking({
-        let (inner, id, declared) = (inner.clone(), id.clone(), declared.clone());
-        move || request(&inner, &id, &declared, prepared, netns, attach)
-    })
-    .await?;
     failpoint::hit("engine.start.before_launch").map_err(injected)?;
     let launched = inner.template.launch(request).await.map_err(|error| refused(error, create_failed))?;
     failpoint::hit("engine.start.after_launch").map_err(injected)?;
@@ -428,13 +423,12 @@ fn sources(inner: &Inner, declared: &Declared) -> Result<()> {
     Ok(())
 }
 
-/// The plan and all descriptors, for the template.
+/// The plan and all descriptors but that of the network namespace, for the template.
 fn request(
     inner: &Inner,
     id: &ContainerId,
     declared: &Declared,
     prepared: Prepared,
-    netns: Option<OwnedFd>,
     attach: Vec<(Attach, OwnedFd)>,
 ) -> Result<LaunchRequest> {
     let Prepared { cgroup, spec, root } = prepared;
@@ -443,7 +437,8 @@ fn request(
         Some(runtime) => {
             let devices = runtimes::device_rules(&declared.host_config)?;
             let dir = inner.run_folder(id);
-            (Vec::new(), Some(runtimes::bundle(runtime, &dir, spec, &root, netns.is_some(), &devices)?))
+            let netns = !matches!(network::mode(&declared.host_config), Mode::Host);
+            (Vec::new(), Some(runtimes::bundle(runtime, &dir, spec, &root, netns, &devices)?))
         }
         None => {
             let options = PlanOptions {
@@ -460,7 +455,6 @@ fn request(
     let join = cgroup.join_fds().map_err(|e| Error::system("open cgroup", e))?;
     let mut fds: Vec<(FdRole, OwnedFd)> = join.tasks.into_iter().map(|fd| (FdRole::CgroupTasks, fd)).collect();
     fds.extend(join.unified.map(|fd| (FdRole::CgroupDir, fd)));
-    fds.extend(netns.map(|fd| (FdRole::Netns, fd)));
     let (config, host) = (&declared.config, &declared.host_config);
     let own_pids = host.pid_mode.is_empty();
     Ok(LaunchRequest {

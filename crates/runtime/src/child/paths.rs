@@ -42,10 +42,31 @@ fn lookup(root: BorrowedFd<'_>, path: &CStr, more: ResolveFlags) -> Result<Owned
 pub(super) fn find_or_make(root: BorrowedFd<'_>, path: &CStr, make: Make) -> Result<OwnedFd> {
     match find(root, path) {
         Err(Errno::NOENT) => {
-            make_missing(root, path, make)?;
+            if !make_last(root, path, make) {
+                make_missing(root, path, make)?;
+            }
             find(root, path)
         }
         other => other,
+    }
+}
+
+/// Makes the last part of `path` where all before it are there, as nearly always; `false`: it takes [`make_missing`].
+fn make_last(root: BorrowedFd<'_>, path: &CStr, make: Make) -> bool {
+    let bytes = path.to_bytes();
+    let Some(cut) = bytes.iter().rposition(|byte| *byte == b'/').filter(|cut| *cut > 0) else { return false };
+    let name = &bytes[cut + 1..];
+    if matches!(name, b"" | b"." | b"..") {
+        return false;
+    }
+    let parent = CString::new(&bytes[..cut]).ok().and_then(|parent| find(root, &parent).ok());
+    parent.is_some_and(|parent| make_one(&parent, name, make).is_ok())
+}
+
+fn make_one(parent: &OwnedFd, name: &[u8], make: Make) -> Result<()> {
+    match make {
+        Make::File => make_file(parent, name),
+        Make::Dir(mode) => mkdirat(parent, name, Mode::from_raw_mode(mode)),
     }
 }
 
@@ -58,11 +79,7 @@ fn make_missing(root: BorrowedFd<'_>, path: &CStr, make: Make) -> Result<()> {
     while let Some(name) = rest.pop() {
         let parent = find(root, &CString::new(slashed(&done)).map_err(|_| Errno::INVAL)?)?;
         let last = rest.is_empty();
-        let made = match make {
-            Make::File if last => make_file(&parent, &name),
-            Make::Dir(mode) if last => mkdirat(&parent, &*name, Mode::from_raw_mode(mode)),
-            _ => mkdirat(&parent, &*name, Mode::from_raw_mode(0o755)),
-        };
+        let made = make_one(&parent, &name, if last { make } else { Make::Dir(0o755) });
         match made {
             Ok(()) => {}
             Err(Errno::EXIST) => {

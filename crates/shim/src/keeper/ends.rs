@@ -77,6 +77,8 @@ impl Keeper {
         let _ = failpoint::hit("shim.exit.before_tell");
         self.exit = Some(exit);
         self.tell(&Event::Exited(exit));
-        self.unsynced = written.ok();
+        // a daemon that has heard of it brings it to the disk before it tells anybody; only without one is it ours to do
+        let heard = self.conns.values().any(|conn| conn.is_flushed() && !conn.lost);
+        self.unsynced = written.ok().filter(|_| !heard);
     }
 }

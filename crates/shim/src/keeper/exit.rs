@@ -27,8 +27,8 @@ pub(super) struct Written {
 /// Puts the record in its place: from here on it is whole and outlives every process, this one and the daemon included.
 ///
 /// Against a failure of the machine it is safe only after [`Written::sync`], which takes two commits of the file system's
-/// journal, 1 to 12 ms. The keeper does that after it has told the daemon: what a daemon hears it commits itself before it
-/// tells anybody, and after a failure of the machine there is no container left whose state could be mistaken.
+/// journal, 1 to 12 ms. The keeper does that when no daemon has heard of the end: what a daemon hears it commits itself
+/// before it tells anybody.
 pub(super) fn record(path: &Path, record: &ExitRecord) -> Result<Written> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::INVAL) };
     let folder = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;

@@ -229,16 +229,17 @@ fn run_prepared(call: &Call<'_>, body: &Value, detached: bool) -> Outcome {
     let want = |key: &str| json::truth(body, key);
     let (stdin, stdout, stderr) = (want("AttachStdin"), want("AttachStdout"), want("AttachStderr"));
     let attached = stdin || stdout || stderr;
+    let removes = flags.on("rm");
+    let mut waiting = None;
+    if attached || removes && !detached {
+        waiting = Some(wait_ahead(client, &id, if removes { "removed" } else { "next-exit" })?);
+    }
     let mut stream = None;
     if attached {
         stream = Some(attach_stream(client, &id, &keys_text, [stdin, stdout, stderr], false)?);
     }
-    let removes = flags.on("rm");
-    let waiting = if attached || removes && !detached {
-        Some(wait_begin(client, &id, if removes { "removed" } else { "next-exit" })?)
-    } else {
-        None
-    };
+    client.connect_ahead();
+    let waiting = waiting.map(|ahead| client.answer(ahead)).transpose()?.map(|(_, body)| body);
     if let Err(error) = client.post(&path(&id, "start"), &Query::new(), None) {
         if let Some(hijacked) = &stream {
             hijacked.stream.close();
@@ -282,6 +283,11 @@ fn attach_stream(
         .when(logs, "logs", "1")
         .when(!keys.is_empty(), "detachKeys", keys);
     Ok(client.hijack(&path(id, "attach"), &query, None)?)
+}
+
+/// Asks to wait; the engine's answer that it does is read later.
+fn wait_ahead(client: &Client, id: &str, condition: &str) -> Result<engine::Ahead, Exit> {
+    Ok(client.post_ahead(&path(id, "wait"), &Query::new().with("condition", condition))?)
 }
 
 /// Begins to wait: the engine has answered that it does, the body comes at the end.

@@ -13,7 +13,7 @@ mod stream;
 pub(crate) use address::{Address, parse_host};
 pub(crate) use connection::{Body, Head};
 pub(crate) use query::{Query, escape_path};
-pub(crate) use request::{Client, Hijacked, Method, Ping, Settings};
+pub(crate) use request::{Ahead, Client, Hijacked, Method, Ping, Settings};
 pub(crate) use start::{DEFAULT_SOCKETS, daemon, default_address};
 pub(crate) use stream::Stream;
 

@@ -312,6 +312,43 @@ impl Client {
         self.send(Method::Post, path, query, headers, payload)
     }
 
+    /// Sends a `POST` without a body and does not wait for the answer, so that the engine works on it beside other requests.
+    pub(crate) fn post_ahead(&self, path: &str, query: &Query) -> Result<Ahead, Error> {
+        let target = self.path(path, query)?;
+        let mut head = self.request_head(Method::Post, &target, &[], &Payload::Nothing);
+        head.push_str("\r\n");
+        let reused = self.idle.borrow_mut().pop();
+        let mut connection = match reused {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let sent = connection.write(head.as_bytes()).is_ok();
+        Ok(Ahead { connection: sent.then_some(connection), target })
+    }
+
+    /// The answer to a request that was sent ahead; to be read as it comes. Asks again when the connection broke, so this is
+    /// for requests that change nothing.
+    pub(crate) fn answer(&self, ahead: Ahead) -> Result<(Head, Body), Error> {
+        let Ahead { connection, target } = ahead;
+        if let Some(mut connection) = connection
+            && let Ok(head) = connection.head()
+        {
+            let body = connection.body(&head, false)?;
+            return self.accept(head, body, &target);
+        }
+        let (head, body) = self.exchange(Method::Post, &target, &[], Payload::Nothing)?;
+        self.accept(head, body, &target)
+    }
+
+    /// Connects for the next request: the engine takes the connection while we do something else.
+    pub(crate) fn connect_ahead(&self) {
+        if self.idle.borrow().is_empty()
+            && let Ok(connection) = self.connect()
+        {
+            self.idle.borrow_mut().push(connection);
+        }
+    }
+
     /// `DELETE`
     pub(crate) fn delete(&self, path: &str, query: &Query) -> Result<Value, Error> {
         let (_, body) = self.send(Method::Delete, path, query, &[], Payload::Nothing)?;
@@ -371,6 +408,14 @@ impl Client {
         let (stream, early) = connection.into_parts();
         Ok(Hijacked { stream, early, multiplexed })
     }
+}
+
+/// A request whose answer is still to be read.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    /// `None`: it could not be sent.
+    connection: Option<Connection>,
+    target: String,
 }
 
 /// A raw stream.
