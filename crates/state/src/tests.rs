@@ -125,7 +125,7 @@ fn the_log_does_not_grow_for_ever() {
             db.submit_unsynced(put, |r: Result<()>| r.expect("a commit"));
         }
         // its sync has room for a checkpoint
-        db.write(|tx| tx.put(T, "round", &[round])).expect("put");
+        db.write(move |tx| tx.put(T, "round", &[round])).expect("put");
         seen.push(size());
     }
     assert!(seen[19] < 2 * seen[4], "{seen:?}");
