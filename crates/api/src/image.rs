@@ -127,6 +127,62 @@ object! {
         id: String = "Id",
     }
 
+    /// `GET /distribution/{name}/json`.
+    pub struct Distribution = "registry.DistributionInspect" {
+        /// What the name means.
+        descriptor: Descriptor = "Descriptor",
+        /// What it runs on.
+        platforms: Option<Vec<Any>> = "Platforms",
+    }
+
+    /// A document in a registry.
+    pub struct Descriptor = "ocispec.Descriptor" {
+        /// Kind.
+        media_type: String = "mediaType",
+        /// With algorithm.
+        digest: String = "digest",
+        /// Bytes.
+        size: i64 = "size",
+    }
+
+    /// One row of `GET /images/search`.
+    pub struct SearchResult = "registry.SearchResult" {
+        /// Stars.
+        star_count: i64 = "star_count",
+        /// Docker's own.
+        is_official: bool = "is_official",
+        /// Name.
+        name: String = "name",
+        /// Always `false` by now.
+        is_automated: bool = "is_automated",
+        /// One line.
+        description: String = "description",
+    }
+
+    /// `X-Registry-Auth`, and the body of `POST /auth`.
+    pub struct AuthConfig = "registry.AuthConfig" {
+        /// User.
+        username: String = "username" omit,
+        /// Password.
+        password: String = "password" omit,
+        /// Both in base64.
+        auth: String = "auth" omit,
+        /// Registry.
+        server_address: String = "serveraddress" omit,
+        /// Fetches tokens.
+        identity_token: String = "identitytoken" omit,
+        /// For the registry itself.
+        registry_token: String = "registrytoken" omit,
+    }
+
+    /// Answer of `POST /auth`.
+    pub struct Authenticated = "registry.AuthenticateOKBody" {
+        /// To be kept instead of the password.
+        identity_token: String = "IdentityToken",
+        /// A sentence.
+        status: String = "Status",
+    }
+
     /// One message of a progress stream.
     pub struct Message = "jsonmessage.JSONMessage" {
         /// Text to print as it is.

@@ -65,6 +65,20 @@ pub struct Config {
     pub insecure_registries: Vec<String>,
     /// `--registry-mirror`.
     pub registry_mirrors: Vec<String>,
+    /// `--default-registry`: stands in for Docker Hub; a domain.
+    pub default_registry: Option<String>,
+    /// `--max-concurrent-downloads`: layers.
+    pub max_concurrent_downloads: usize,
+    /// `--max-concurrent-uploads`: layers.
+    pub max_concurrent_uploads: usize,
+    /// `--max-download-attempts` of each layer.
+    pub max_download_attempts: u32,
+    /// `--http-proxy`; empty for none.
+    pub http_proxy: String,
+    /// `--https-proxy`; empty for none.
+    pub https_proxy: String,
+    /// `--no-proxy`: hosts and networks that are reached directly.
+    pub no_proxy: String,
     /// `--debug`.
     pub debug: bool,
     /// `--experimental`.
@@ -148,6 +162,13 @@ impl Default for Config {
             labels: Vec::new(),
             insecure_registries: Vec::new(),
             registry_mirrors: Vec::new(),
+            default_registry: None,
+            max_concurrent_downloads: 3,
+            max_concurrent_uploads: 5,
+            max_download_attempts: 5,
+            http_proxy: String::new(),
+            https_proxy: String::new(),
+            no_proxy: String::new(),
             debug: false,
             experimental: false,
             version: env!("CARGO_PKG_VERSION").into(),

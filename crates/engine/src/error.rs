@@ -5,7 +5,7 @@
 use std::fmt::Display;
 
 /// Errors of the engine.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The named object does not exist (404).
     #[error("{0}")]

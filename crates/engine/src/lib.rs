@@ -31,6 +31,7 @@ mod networks;
 mod oci;
 mod open;
 mod runtimes;
+mod registries;
 mod signals;
 mod stats;
 mod stream;
@@ -53,6 +54,7 @@ pub use stream::{ByteFeed, ByteSink, ByteSource, ByteStream};
 pub use system::*;
 pub use volumes::*;
 pub use wharf_spec::platform::Platform;
+pub use wharf_registry::client::{Credentials, Found};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -85,6 +87,7 @@ struct Inner {
     store: Store,
     networks: Networks,
     volumes: Volumes,
+    registries: registries::Registries,
     hierarchy: Hierarchy,
     abilities: oci::limits::Abilities,
     template: Template,

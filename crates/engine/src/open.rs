@@ -18,6 +18,7 @@ use wharf_volume::Volumes;
 use crate::container::record::{self, ENGINE};
 use crate::container::start::chain;
 use crate::oci::limits::Abilities;
+use crate::registries::Registries;
 use crate::{Config, Error, Inner, Result, blocking, events, exec_registry, fill, index};
 
 /// Opens everything but the containers.
@@ -35,13 +36,17 @@ fn worlds(config: Config, template: Template) -> Result<Inner> {
     folder(&config.data_root.join("containers"), 0o710)?;
     folder(&config.exec_root, 0o711)?;
     let lock = lock(&config.data_root)?;
-    let migrations = [record::MIGRATIONS, wharf_store::MIGRATIONS, wharf_volume::MIGRATIONS];
+    let migrations =
+        [record::MIGRATIONS, wharf_store::MIGRATIONS, wharf_volume::MIGRATIONS, crate::registries::MIGRATIONS];
     let db = Db::open(&config.data_root.join("state.db"), &migrations)?;
     let driver = config.storage_driver.as_deref().map(str::parse::<Driver>).transpose()?;
     let store = Store::open(&config.data_root, driver, db.clone())?;
     let networks = Networks::open(network_config(&config)?, db.clone())?;
     let volumes = Volumes::open(&config.data_root.join("volumes"), db.clone())?;
     let hierarchy = Hierarchy::detect(&config.cgroup_root).map_err(|e| Error::system("find control groups", e))?;
+    let registries = Registries::open(&config)?;
+    let catalog = store.catalog();
+    crate::registries::sweep(&db, |diff| catalog.layer(diff).is_some())?;
     let abilities = Abilities::probe(&hierarchy);
     Ok(Inner {
         id: identity(&db)?,
@@ -58,6 +63,7 @@ fn worlds(config: Config, template: Template) -> Result<Inner> {
         store,
         networks,
         volumes,
+        registries,
         hierarchy,
         abilities,
         template,

@@ -66,6 +66,10 @@ pub(crate) enum Route<'a> {
     ImageRemove(&'a str),
     /// `/distribution/{name}/json`
     Distribution(&'a str),
+    /// `/distribution/{name}/manifest`, ours: the document itself, to read and to put
+    DistributionManifest(&'a str),
+    /// `POST /distribution/{name}/mount`, ours: a blob of another repository
+    DistributionMount(&'a str),
     /// `/volumes`
     VolumeList,
     /// `/volumes/create`
@@ -175,7 +179,7 @@ pub(crate) fn find<'a>(method: &Method, path: &'a str) -> Option<Route<'a>> {
         "exec" if !alone => exec(method, rest),
         "volumes" => volume(method, rest, alone),
         "networks" => network(method, rest),
-        "distribution" if method == Method::GET => rest.strip_suffix("/json").filter(some).map(Route::Distribution),
+        "distribution" if !alone => distribution(method, rest),
         "plugins" if alone && method == Method::GET => Some(Route::PluginList),
         "plugins" if !alone => plugin(method, rest),
         "swarm" | "nodes" | "services" | "tasks" | "secrets" | "configs" => Some(Route::Swarm),
@@ -273,6 +277,16 @@ fn image<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
         ("GET", "get") => Some(Route::ImageSave(name)),
         ("POST", "push") => Some(Route::ImagePush(name)),
         ("POST", "tag") => Some(Route::ImageTag(name)),
+        _ => None,
+    }
+}
+
+fn distribution<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
+    let (name, verb) = rest.rsplit_once('/').filter(|(name, _)| !name.is_empty())?;
+    match (method.as_str(), verb) {
+        ("GET", "json") => Some(Route::Distribution(name)),
+        ("GET" | "PUT", "manifest") => Some(Route::DistributionManifest(name)),
+        ("POST", "mount") => Some(Route::DistributionMount(name)),
         _ => None,
     }
 }

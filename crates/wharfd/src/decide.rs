@@ -104,6 +104,13 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
         labels: labels(values)?,
         insecure_registries: values.list("insecure-registries"),
         registry_mirrors: values.list("registry-mirrors"),
+        default_registry: values.value("default-registry").filter(|name| !name.is_empty()).map(str::to_owned),
+        max_concurrent_downloads: positive(values, "max-concurrent-downloads", 3)?,
+        max_concurrent_uploads: positive(values, "max-concurrent-uploads", 5)?,
+        max_download_attempts: positive(values, "max-download-attempts", 5)?,
+        http_proxy: proxy(values, "http-proxy", &["HTTP_PROXY", "http_proxy"]),
+        https_proxy: proxy(values, "https-proxy", &["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: proxy(values, "no-proxy", &["NO_PROXY", "no_proxy"]),
         debug,
         experimental: values.switch("experimental", false),
         exec_root: exec_root.clone(),
@@ -144,6 +151,24 @@ fn port_range(text: &str) -> Result<RangeInclusive<u16>, SettingsError> {
     usable.ok_or_else(|| {
         SettingsError::Invalid(format!("invalid publish-range \"{text}\": use FIRST-LAST, ports from 1 to 65535"))
     })
+}
+
+/// A number above zero; in Docker, zero stands for the default.
+fn positive<N>(values: &Values, key: &'static str, default: N) -> Result<N, SettingsError>
+where
+    N: std::str::FromStr + Default + PartialEq,
+{
+    let number = values.number::<N>(key).map_err(|_| {
+        let text = values.value(key).unwrap_or_default();
+        SettingsError::Invalid(format!("invalid {}: {text}", key.replace('-', " ")))
+    })?;
+    Ok(number.filter(|n| *n != N::default()).unwrap_or(default))
+}
+
+/// A setting that the environment gives unless the administrator does.
+fn proxy(values: &Values, key: &str, variables: &[&str]) -> String {
+    let given = values.value(key).map(str::to_owned);
+    given.or_else(|| variables.iter().find_map(|name| std::env::var(name).ok())).unwrap_or_default()
 }
 
 fn absolute(values: &Values, key: &str, default: &str) -> Result<PathBuf, SettingsError> {

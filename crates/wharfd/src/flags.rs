@@ -83,6 +83,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag(None, "default-ipc-mode", "default-ipc-mode", Value, "string", "Default mode for containers ipc (\"shareable\" | \"private\")", Works),
     flag(None, "default-network-opt", "default-network-opts", List, "mapmap", "Default network options", Refused("this network setting is not supported yet")),
     flag(None, "default-runtime", "default-runtime", Value, "string", "Default OCI runtime for containers", Works),
+    flag(None, "default-registry", "default-registry", Value, "string", "Registry that short image names mean, instead of Docker Hub", Works),
     flag(None, "default-shm-size", "default-shm-size", Value, "bytes", "Default shm size for containers", Works),
     flag(None, "default-ulimit", "default-ulimits", List, "ulimit", "Default ulimits for containers", Works),
     flag(None, "dns", "dns", List, "ipSlice", "DNS server to use", Works),
@@ -99,8 +100,8 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag(None, "help", "", Switch, "", "Print usage", Works),
     flag(Some('H'), "host", "hosts", List, "list", "Daemon socket(s) to connect to", Works),
     flag(None, "host-gateway-ip", "host-gateway-ips", List, "list", "IP addresses that the special 'host-gateway' string in --add-host resolves to. Defaults to the IP addresses of the default bridge", Refused("this network setting is not supported yet")),
-    flag(None, "http-proxy", "http-proxy", Value, "string", "HTTP proxy URL to use for outgoing traffic", Harmless("registries are not reached through proxies yet")),
-    flag(None, "https-proxy", "https-proxy", Value, "string", "HTTPS proxy URL to use for outgoing traffic", Harmless("registries are not reached through proxies yet")),
+    flag(None, "http-proxy", "http-proxy", Value, "string", "HTTP proxy URL to use for outgoing traffic", Works),
+    flag(None, "https-proxy", "https-proxy", Value, "string", "HTTPS proxy URL to use for outgoing traffic", Works),
     flag(None, "icc", "icc", Switch, "", "Enable inter-container communication for the default bridge network", Refused("this network setting is not supported yet")),
     flag(None, "init", "init", Switch, "", "Run an init in the container to forward signals and reap processes", Works),
     flag(None, "init-path", "init-path", Value, "string", "Path to the docker-init binary", Harmless("the init is built in")),
@@ -118,14 +119,14 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag(None, "log-format", "log-format", Value, "string", "Set the logging format (\"text\"|\"json\")", Works),
     flag(Some('l'), "log-level", "log-level", Value, "string", "Set the logging level (\"debug\"|\"info\"|\"warn\"|\"error\"|\"fatal\")", Works),
     flag(None, "log-opt", "log-opts", List, "map", "Default log driver options for containers", Works),
-    flag(None, "max-concurrent-downloads", "max-concurrent-downloads", Value, "int", "Set the max concurrent downloads", Harmless("not limited")),
-    flag(None, "max-concurrent-uploads", "max-concurrent-uploads", Value, "int", "Set the max concurrent uploads", Harmless("not limited")),
-    flag(None, "max-download-attempts", "max-download-attempts", Value, "int", "Set the max download attempts for each pull", Harmless("not limited")),
+    flag(None, "max-concurrent-downloads", "max-concurrent-downloads", Value, "int", "Set the max concurrent downloads", Works),
+    flag(None, "max-concurrent-uploads", "max-concurrent-uploads", Value, "int", "Set the max concurrent uploads", Works),
+    flag(None, "max-download-attempts", "max-download-attempts", Value, "int", "Set the max download attempts for each pull", Works),
     flag(None, "metrics-addr", "metrics-addr", Value, "string", "Set default address and port to serve the metrics api on", Refused("metrics are not served yet")),
     flag(None, "mtu", "mtu", Value, "int", "Set the MTU for the default \"bridge\" network", Works),
     flag(None, "network-control-plane-mtu", "network-control-plane-mtu", Value, "int", "Network Control plane MTU", Harmless("there is no overlay network yet")),
     flag(None, "no-new-privileges", "no-new-privileges", Switch, "", "Set no-new-privileges by default for new containers", Works),
-    flag(None, "no-proxy", "no-proxy", Value, "string", "Comma-separated list of hosts or IP addresses for which the proxy is skipped", Harmless("registries are not reached through proxies yet")),
+    flag(None, "no-proxy", "no-proxy", Value, "string", "Comma-separated list of hosts or IP addresses for which the proxy is skipped", Works),
     flag(None, "node-generic-resource", "node-generic-resources", List, "list", "Advertise user-defined resource", Harmless("there is no swarm")),
     flag(Some('p'), "pidfile", "pidfile", Value, "string", "Path to use for daemon PID file", Works),
     flag(None, "publish-range", "publish-range", Value, "ports", "Host ports for containers that publish on any (FIRST-LAST)", Works),
@@ -151,10 +152,7 @@ pub(crate) const FLAGS: &[Flag] = &[
 ];
 
 /// Keys of `daemon.json` that are objects of settings rather than one flag.
-pub(crate) const OBJECT_KEYS: &[(&str, Use)] = &[
-    ("proxies", Harmless("registries are not reached through proxies yet")),
-    ("builder", Harmless("there is no builder yet")),
-];
+pub(crate) const OBJECT_KEYS: &[(&str, Use)] = &[("proxies", Works), ("builder", Harmless("there is no builder yet"))];
 
 /// The flag that `--long` names.
 pub(crate) fn by_name(long: &str) -> Option<&'static Flag> {

@@ -65,6 +65,10 @@ impl Values {
         let mut values = Self::default();
         let mut unknown = Vec::new();
         for (key, value) in members {
+            if key == "proxies" {
+                values.put_proxies(&value)?;
+                continue;
+            }
             if let Some((name, Use::Harmless(why))) = OBJECT_KEYS.iter().find(|(name, _)| *name == key) {
                 values.warnings.push(format!("`{name}` has no effect: {why}"));
                 continue;
@@ -81,6 +85,17 @@ impl Values {
             "the following directives don't match any configuration option: {}",
             unknown.join(", ")
         )))
+    }
+
+    /// `"proxies": {"http-proxy": …}`: the flags, in an object.
+    fn put_proxies(&mut self, value: &Json) -> Result<()> {
+        let members = value.as_object().ok_or_else(|| wrong_type("proxies"))?;
+        for (key, value) in members {
+            let flag = flags::by_key(key).filter(|flag| flag.key.ends_with("-proxy"));
+            let flag = flag.ok_or_else(|| SettingsError::Invalid(format!("proxies: unknown key `{key}`")))?;
+            self.put_json(flag, value)?;
+        }
+        Ok(())
     }
 
     fn put_json(&mut self, flag: &'static Flag, value: &Json) -> Result<()> {

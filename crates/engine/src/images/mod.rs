@@ -6,12 +6,19 @@ mod list;
 mod names;
 mod prune;
 mod pull;
+mod push;
+mod remote;
+
+pub use pull::PullOptions;
+pub use push::PushOptions;
+pub use remote::{Distribution, Login, RemoteDocument};
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
+use wharf_spec::digest::Digest;
 use wharf_spec::id::{DiffId, ImageId};
 use wharf_spec::image::ImageConfig;
 use wharf_spec::platform::Platform;
@@ -95,6 +102,22 @@ pub enum Progress {
         id: Option<String>,
         /// Bytes done and all.
         detail: Option<(u64, Option<u64>)>,
+    },
+    /// `{"status": …, "id": …}`: what a group of lines is about.
+    Heading {
+        /// What happens.
+        status: String,
+        /// To what.
+        id: String,
+    },
+    /// `{"aux": {"Tag": …, "Digest": …, "Size": …}}`: a tag was pushed.
+    Pushed {
+        /// The tag.
+        tag: String,
+        /// Digest of its manifest.
+        digest: Digest,
+        /// Length of its manifest.
+        size: usize,
     },
     /// `{"error": …, "errorDetail": …}`; the last item.
     Error(Error),
@@ -256,6 +279,52 @@ impl Inner {
             }
         };
         list.into_iter().map(tell).collect()
+    }
+}
+
+/// Where the messages of an operation go that waits for others: nothing is lost, and it ends when the client goes.
+#[derive(Clone)]
+struct Messages(mpsc::Sender<Progress>);
+
+impl Messages {
+    /// Runs `work` until it or its client ends; its error is the last item.
+    fn run<F>(work: impl FnOnce(Messages) -> F) -> mpsc::Receiver<Progress>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(PROGRESS);
+        let work = work(Messages(sender.clone()));
+        tokio::spawn(async move {
+            tokio::select! {
+                done = work => if let Err(error) = done {
+                    // the client may have gone at this moment
+                    let _ = sender.send(Progress::Error(error)).await;
+                },
+                () = sender.closed() => {}
+            }
+        });
+        receiver
+    }
+
+    async fn send(&self, item: Progress) {
+        // without a client the operation is about to be cancelled
+        let _ = self.0.send(item).await;
+    }
+
+    /// A line of its own.
+    async fn line(&self, status: impl Into<String>) {
+        self.send(Progress::Status { status: status.into(), id: None, detail: None }).await;
+    }
+
+    /// The line of one layer.
+    async fn layer(&self, id: &str, status: impl Into<String>) {
+        self.send(Progress::Status { status: status.into(), id: Some(id.to_owned()), detail: None }).await;
+    }
+
+    /// A bar; left out when the client does not take it in time.
+    fn bar(&self, id: &str, status: &str, current: u64, total: u64) {
+        let detail = Some((current, Some(total)));
+        let _ = self.0.try_send(Progress::Status { status: status.into(), id: Some(id.to_owned()), detail });
     }
 }
 

@@ -136,6 +136,12 @@ pub(crate) fn message(progress: Progress) -> Message {
             let detail = detail.or_else(|| id.is_some().then(image::ProgressDetail::default));
             Message { status, id: id.unwrap_or_default(), progress: bar, progress_detail: detail, ..Message::default() }
         }
+        Progress::Heading { status, id } => Message { status, id, ..Message::default() },
+        Progress::Pushed { tag, digest, size } => {
+            let aux = serde_json::json!({"Tag": tag, "Digest": digest.to_string(), "Size": size});
+            let detail = Some(image::ProgressDetail::default());
+            Message { progress_detail: detail, aux: Some(Any(aux)), ..Message::default() }
+        }
         Progress::Error(error) => {
             let message = error.to_string();
             let error_detail = Some(image::ErrorDetail { message: message.clone(), code: 0 });

@@ -11,11 +11,6 @@ fn not_yet(what: &str) -> Answer {
     Err(Failure::new(StatusCode::NOT_IMPLEMENTED, format!("{what} is not implemented by this engine yet")))
 }
 
-/// Pull, push, search, login.
-pub(super) fn registry() -> Answer {
-    not_yet("access to registries")
-}
-
 /// `docker build`.
 pub(super) fn build(verb: &str) -> Answer {
     match verb {

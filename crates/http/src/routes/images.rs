@@ -67,8 +67,7 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
     let query = &call.query;
     let from = query.string("fromSrc");
     if from.is_empty() {
-        let progress = call.engine.image_pull(&query.string("fromImage"), &query.string("tag")).await?;
-        return progressing(call, progress).await;
+        return super::registry::pull(call).await;
     }
     // from here on a refusal reads what the client is still sending
     let source = input::source(body);
@@ -100,7 +99,7 @@ pub(super) async fn load(call: &Call<'_>, body: Incoming) -> Answer {
 
 /// Progress as JSON messages. Pull and import answer with a status as long as nothing has been said: so does a first
 /// item that is an error.
-async fn progressing(call: &Call<'_>, mut progress: mpsc::Receiver<Progress>) -> Answer {
+pub(super) async fn progressing(call: &Call<'_>, mut progress: mpsc::Receiver<Progress>) -> Answer {
     let first = match progress.recv().await {
         Some(Progress::Error(error)) => return Err(error.into()),
         other => other,
@@ -110,7 +109,11 @@ async fn progressing(call: &Call<'_>, mut progress: mpsc::Receiver<Progress>) ->
 }
 
 /// The messages of a stream: one chunk each, `first` before all others.
-fn messages(call: &Call<'_>, mut first: Option<bytes::Bytes>, mut rest: mpsc::Receiver<Progress>) -> Response<Body> {
+pub(super) fn messages(
+    call: &Call<'_>,
+    mut first: Option<bytes::Bytes>,
+    mut rest: mpsc::Receiver<Progress>,
+) -> Response<Body> {
     let next = move |cx: &mut std::task::Context<'_>| match first.take() {
         Some(first) => std::task::Poll::Ready(Some(Ok(first))),
         None => rest.poll_recv(cx).map(|item| item.map(|message| Ok(crlf(&json::image::message(message))))),

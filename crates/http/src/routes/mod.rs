@@ -6,6 +6,7 @@ mod containers;
 mod execs;
 mod images;
 mod networks;
+mod registry;
 mod streams;
 mod system;
 mod volumes;
@@ -98,7 +99,7 @@ async fn dispatch(call: Call<'_>, body: Incoming, route: Route<'_>) -> Answer {
         Route::Info => system::info(&call).await,
         Route::Events => system::events(&call).await,
         Route::DiskUsage => system::disk_usage(&call).await,
-        Route::Auth => absent::registry(),
+        Route::Auth => registry::login(&call, body).await,
         Route::Commit => images::commit(&call, body).await,
         Route::ContainerList => containers::list(&call).await,
         Route::ContainerCreate => containers::create(&call, body).await,
@@ -109,7 +110,11 @@ async fn dispatch(call: Call<'_>, body: Incoming, route: Route<'_>) -> Answer {
         Route::ExecResize(id) => execs::resize(&call, id).await,
         Route::ExecInspect(id) => execs::inspect(&call, id).await,
         Route::ImageList => images::list(&call).await,
-        Route::ImageSearch | Route::ImagePush(_) | Route::Distribution(_) => absent::registry(),
+        Route::ImageSearch => registry::search(&call).await,
+        Route::ImagePush(name) => registry::push(&call, name, body).await,
+        Route::Distribution(name) => registry::inspect(&call, name).await,
+        Route::DistributionManifest(name) => registry::manifest(&call, name, body).await,
+        Route::DistributionMount(name) => registry::mount(&call, name).await,
         Route::ImagesSave => images::save(&call, call.query.all("names")).await,
         Route::ImageSave(name) => images::save(&call, vec![name.to_owned()]).await,
         Route::ImageCreate => images::create(&call, body).await,

@@ -1,0 +1,199 @@
+//! Registries: the administrator's settings, downloads that several pulls share, and where layers have been seen.
+//!
+//! ```text
+//!   pull A ─┐                        ┌─ Download (Range, retries) ──► Partial: a file beside ──► Store::unpack
+//!   pull B ─┴─ join ─► Flight of one blob                              │ kept until the image is published:
+//!                      ends with its last passenger                    └ a broken pull goes on from there
+//! ```
+
+mod flight;
+mod origins;
+mod partial;
+
+pub(crate) use flight::{Flight, State};
+pub(crate) use origins::{MIGRATIONS, Origin, note, of, sweep};
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::Semaphore;
+use wharf_registry::client::{self, Access, Credentials, Endpoint, Proxies, Repository, Settings};
+use wharf_spec::digest::Digest;
+use wharf_spec::image::Descriptor;
+use wharf_spec::reference::{DEFAULT_DOMAIN, Reference};
+use wharf_store::Store;
+
+use crate::{Config, Error, Result};
+
+/// What the engine has for registries.
+pub(crate) struct Registries {
+    settings: Arc<Settings>,
+    /// Stands in for Docker Hub.
+    default: Option<String>,
+    downloads: Arc<Semaphore>,
+    pub(crate) uploads: Arc<Semaphore>,
+    flights: Mutex<HashMap<Digest, Weak<Flight>>>,
+    /// Blobs that have not come whole yet.
+    folder: PathBuf,
+}
+
+impl Registries {
+    /// Reads the settings.
+    pub(crate) fn open(config: &Config) -> Result<Self> {
+        let invalid = |e: client::Error| Error::InvalidParameter(e.to_string());
+        let insecure = config.insecure_registries.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        let mirrors = config.registry_mirrors.iter().map(|text| mirror(text)).collect::<Result<_>>()?;
+        let proxies = Proxies::new(&config.http_proxy, &config.https_proxy, &config.no_proxy).map_err(invalid)?;
+        let settings = Settings {
+            insecure: insecure.map_err(invalid)?,
+            mirrors,
+            proxies,
+            agent: format!("wharf/{}", config.version),
+            attempts: config.max_download_attempts.max(1),
+            ..Settings::default()
+        };
+        if let Some(domain) = &config.default_registry {
+            // any name will do: only the domain is looked at
+            Reference::parse(&format!("{domain}/x"))
+                .ok()
+                .filter(|r| r.domain() == domain)
+                .ok_or_else(|| Error::InvalidParameter(format!("invalid default registry \"{domain}\"")))?;
+        }
+        let folder = config.data_root.join("downloads");
+        partial::sweep(&folder)?;
+        Ok(Self {
+            settings: Arc::new(settings),
+            default: config.default_registry.clone(),
+            downloads: Arc::new(Semaphore::new(config.max_concurrent_downloads.max(1))),
+            uploads: Arc::new(Semaphore::new(config.max_concurrent_uploads.max(1))),
+            flights: Mutex::default(),
+            folder,
+        })
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.clone()
+    }
+
+    /// The registry that `domain` means, and the name that a repository has there.
+    fn place<'a>(&'a self, domain: &'a str, path: &'a str) -> (&'a str, &'a str) {
+        match &self.default {
+            Some(default) if domain == DEFAULT_DOMAIN => (default, path.strip_prefix("library/").unwrap_or(path)),
+            _ => (domain, path),
+        }
+    }
+
+    /// The registry that `domain` (as a login names it) means.
+    pub(crate) fn registry<'a>(&'a self, domain: &'a str) -> &'a str {
+        self.place(domain, "").0
+    }
+
+    /// Where a repository can be reached.
+    pub(crate) async fn endpoints(&self, name: &Reference, access: Access) -> Result<Vec<Endpoint>> {
+        let (domain, _) = self.place(name.domain(), name.path());
+        Ok(self.settings.endpoints(domain, access == Access::Pull).await?)
+    }
+
+    /// Opens a repository at one endpoint.
+    pub(crate) async fn open_at(
+        &self,
+        endpoint: Endpoint,
+        name: &Reference,
+        credentials: &Credentials,
+        access: Access,
+    ) -> Result<Arc<Repository>> {
+        let (_, path) = self.place(name.domain(), name.path());
+        Ok(Repository::open(self.settings.clone(), endpoint, path, credentials.clone(), access).await?)
+    }
+
+    /// Opens a repository at the first endpoint that answers.
+    pub(crate) async fn open_any(
+        &self,
+        name: &Reference,
+        credentials: &Credentials,
+        access: Access,
+    ) -> Result<Arc<Repository>> {
+        let mut last = Error::Unavailable(format!("no address for {}", name.domain()));
+        for endpoint in self.endpoints(name, access).await? {
+            match self.open_at(endpoint, name, credentials, access).await {
+                Ok(repository) => return Ok(repository),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// The download of a blob: the one that is on its way already, or a new one.
+    pub(crate) fn join(&self, store: &Store, repository: &Arc<Repository>, blob: &Descriptor) -> Arc<Flight> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        if let Some(flight) = flights.get(&blob.digest).and_then(Weak::upgrade)
+            && !flight.has_failed()
+        {
+            return flight;
+        }
+        let partial = partial::Partial::new(&self.folder, &blob.digest, blob.size);
+        let flight = Arc::new(Flight::start(store.clone(), repository.clone(), partial, self.downloads.clone()));
+        flights.insert(blob.digest, Arc::downgrade(&flight));
+        flight
+    }
+
+    /// Blobs whose images are published need not be kept any longer.
+    pub(crate) fn arrived<'a>(&self, blobs: impl Iterator<Item = &'a Digest>) {
+        for blob in blobs {
+            partial::forget(&self.folder, blob);
+        }
+    }
+}
+
+impl std::fmt::Debug for Registries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registries").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// A `--registry-mirror`: scheme and host, nothing else, as dockerd wants it.
+fn mirror(text: &str) -> Result<client::Address> {
+    let invalid = |why: &str| Error::InvalidParameter(format!("invalid mirror: {why}"));
+    let address = client::Address::parse(text)
+        .map_err(|_| invalid(&format!("no scheme specified for {text:?}: must use either 'https://' or 'http://'")))?;
+    if address.login.is_some() {
+        return Err(invalid("username/password not allowed in URI"));
+    }
+    if address.path != "/" || text.contains('#') {
+        return Err(invalid(&format!("path, query, or fragment at end of the URI {text:?}")));
+    }
+    Ok(address)
+}
+
+impl From<client::Error> for Error {
+    fn from(error: client::Error) -> Self {
+        use client::Error as Client;
+        let text = error.to_string();
+        match &error {
+            Client::Unauthorized(_) => Error::Unauthorized(text),
+            Client::Answer { status: 404, .. } | Client::Status { status: 404, .. } => Error::NotFound(text),
+            Client::Answer { status: 403, .. } => Error::Forbidden(text),
+            Client::Settings(_) | Client::Lie(_) => Error::System(text),
+            Client::Unsupported(_) => Error::InvalidParameter(text),
+            _ => Error::System(text),
+        }
+    }
+}
+
+/// What a pull says when the registry has refused (Docker's sentences).
+pub(crate) fn refused_pull(error: client::Error, name: &Reference) -> Error {
+    match (error.code(), error.is_missing()) {
+        ("DENIED", _) => Error::NotFound(format!(
+            "pull access denied for {}, repository does not exist or may require 'docker login': {error}",
+            name.familiar_name()
+        )),
+        ("NAME_UNKNOWN", _) => Error::NotFound(format!("repository {} not found: {error}", name.familiar_name())),
+        ("MANIFEST_UNKNOWN" | "NOT_FOUND", _) => {
+            Error::NotFound(format!("manifest for {} not found: {error}", name.familiar()))
+        }
+        (_, true) => Error::NotFound(format!("manifest for {} not found: manifest unknown: {error}", name.familiar())),
+        _ => error.into(),
+    }
+}
