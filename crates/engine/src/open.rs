@@ -36,8 +36,7 @@ fn worlds(config: Config, template: Template) -> Result<Inner> {
     folder(&config.data_root.join("containers"), 0o710)?;
     folder(&config.exec_root, 0o711)?;
     let lock = lock(&config.data_root)?;
-    let migrations =
-        [record::MIGRATIONS, wharf_store::MIGRATIONS, wharf_volume::MIGRATIONS, crate::registries::MIGRATIONS];
+    let migrations = [record::MIGRATIONS, wharf_store::MIGRATIONS, wharf_volume::MIGRATIONS];
     let db = Db::open(&config.data_root.join("state.db"), &migrations)?;
     let driver = config.storage_driver.as_deref().map(str::parse::<Driver>).transpose()?;
     let store = Store::open(&config.data_root, driver, db.clone())?;
@@ -45,8 +44,6 @@ fn worlds(config: Config, template: Template) -> Result<Inner> {
     let volumes = Volumes::open(&config.data_root.join("volumes"), db.clone())?;
     let hierarchy = Hierarchy::detect(&config.cgroup_root).map_err(|e| Error::system("find control groups", e))?;
     let registries = Registries::open(&config)?;
-    let catalog = store.catalog();
-    crate::registries::sweep(&db, |diff| catalog.layer(diff).is_some())?;
     let abilities = Abilities::probe(&hierarchy);
     Ok(Inner {
         id: identity(&db)?,

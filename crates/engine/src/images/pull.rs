@@ -16,10 +16,10 @@ use wharf_spec::id::ImageId;
 use wharf_spec::image::{Descriptor, ImageConfig, Index, Manifest, media_type};
 use wharf_spec::platform::Platform;
 use wharf_spec::reference::Reference;
-use wharf_store::{Incoming, Ingest, Unpacked};
+use wharf_store::{Distribution, Incoming, Ingest, LayerBlob, ManifestDocument, Unpacked};
 
 use super::{Messages, Progress, platform, progress};
-use crate::registries::{self, Origin, State, refused_pull};
+use crate::registries::{State, refused_pull};
 use crate::{Engine, Error, Inner, Result, blocking};
 
 /// Longest configuration of an image, in bytes.
@@ -57,6 +57,8 @@ struct Wanted {
     /// What the tag means: the digest of an index, or of the manifest.
     digest: Digest,
     manifest: Manifest,
+    /// The indexes on the way and the manifest, as they came.
+    documents: Vec<ManifestDocument>,
     id: ImageId,
     config_bytes: Arc<[u8]>,
     config: ImageConfig,
@@ -204,9 +206,15 @@ impl Pull {
     async fn resolve(&self, repository: &Repository, name: &Reference, document: Document) -> Result<Wanted> {
         let digest = document.digest;
         let mut document = document;
+        let mut documents = Vec::new();
         for _ in 0..DEPTH {
+            documents.push(ManifestDocument {
+                digest: document.digest,
+                media_type: document.media_type.clone(),
+                bytes: document.bytes.to_vec(),
+            });
             if !media_type::is_index(&document.media_type) {
-                return self.image(repository, name, digest, document).await;
+                return Ok(Wanted { digest, documents, ..self.image(repository, name, document).await? });
             }
             let index: Index = parse(&document)?;
             let chosen = choose(&index, self.platform.as_ref())?;
@@ -215,13 +223,8 @@ impl Pull {
         Err(Error::System(format!("{}: indexes lie in indexes, too deep", name.familiar())))
     }
 
-    async fn image(
-        &self,
-        repository: &Repository,
-        name: &Reference,
-        digest: Digest,
-        document: Document,
-    ) -> Result<Wanted> {
+    /// A manifest with its configuration, verified and checked.
+    async fn image(&self, repository: &Repository, name: &Reference, document: Document) -> Result<Wanted> {
         if document.media_type == media_type::DOCKER_MANIFEST_V1 {
             return Err(Error::InvalidParameter(format!(
                 "[DEPRECATION NOTICE] Docker Image Format v1 and Docker Image manifest version 2, schema 1 support is not available. Suggest the author of {} to upgrade the image to the OCI Format or Docker Image manifest v2, schema 2. More information at https://docs.docker.com/go/deprecated-image-specs/",
@@ -267,7 +270,7 @@ impl Pull {
                 config.os
             )));
         }
-        Ok(Wanted { digest, manifest, id, config_bytes, config })
+        Ok(Wanted { digest: document.digest, manifest, documents: Vec::new(), id, config_bytes, config })
     }
 
     /// Brings the layers that are not here.
@@ -370,16 +373,22 @@ impl Pull {
         if name.digest().is_none() {
             names.push(name.clone());
         }
-        let incoming = Incoming { config: wanted.config_bytes.clone(), names, parent: None };
         let seen = wanted.manifest.layers.iter().zip(&wanted.config.rootfs.diff_ids);
-        let seen: Vec<_> = seen.map(|(blob, diff)| (*diff, origin(blob, name))).collect();
+        let distribution = Distribution {
+            manifests: wanted.documents.clone(),
+            // only what was verified: a manifest may call any blob a form of a layer that is here
+            blobs: seen
+                .filter(|(blob, diff)| ingest.layer_of_blob(&blob.digest) == Some(**diff))
+                .map(|(blob, diff)| seen_at(blob, diff, name))
+                .collect(),
+        };
+        let incoming = Incoming { config: wanted.config_bytes.clone(), names, parent: None, distribution };
         let was_here = self.inner.store.catalog().get(&wanted.id).is_some();
         let (inner, key, id) = (self.inner.clone(), name.clone(), wanted.id);
         let digests: Vec<Digest> = wanted.manifest.layers.iter().map(|blob| blob.digest).collect();
         let new = blocking(move || {
             let old = inner.store.catalog().by_reference(&key).map(|image| image.id);
             ingest.publish(&[incoming])?;
-            registries::note(&inner.db, seen)?;
             inner.registries.arrived(digests.iter());
             Ok(old != Some(id))
         })
@@ -408,13 +417,13 @@ fn parse<T: serde::de::DeserializeOwned>(document: &Document) -> Result<T> {
 }
 
 /// Where a layer has just been seen.
-fn origin(blob: &Descriptor, name: &Reference) -> Origin {
-    Origin {
+fn seen_at(blob: &Descriptor, diff: &Digest, name: &Reference) -> LayerBlob {
+    LayerBlob {
+        diff: *diff,
         digest: blob.digest,
-        size: blob.size,
         media_type: blob.media_type.clone(),
-        domain: name.domain().to_owned(),
-        path: name.path().to_owned(),
+        size: blob.size,
+        repositories: [name.name()].into(),
     }
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //! The same layer always gives the same gzip stream, so a second push finds the blob of the first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,15 +19,14 @@ use flate2::write::GzEncoder;
 use tokio::sync::mpsc;
 use wharf_registry::client::{Access, Credentials, Error as Remote, Mount, Outgoing, Repository, Upload};
 use wharf_spec::digest::{Digest, Hasher};
-use wharf_spec::id::DiffId;
+use wharf_spec::id::{DiffId, ImageId};
 use wharf_spec::image::media_type;
 use wharf_spec::platform::Platform;
 use wharf_spec::reference::Reference;
-use wharf_store::Image;
+use wharf_store::{Distribution, Image, LayerBlob, ManifestDocument};
 
 use super::pull::together;
 use super::{Messages, Progress, platform};
-use crate::registries::{self, Origin};
 use crate::{Engine, Error, Inner, Result, blocking};
 
 /// How hard layers are compressed: beyond this the time grows much faster than the size shrinks.
@@ -58,14 +57,6 @@ struct Push {
     platform: Option<Platform>,
     credentials: Credentials,
     messages: Messages,
-}
-
-/// A layer as the registry has it now.
-#[derive(Debug, Clone)]
-struct Blob {
-    digest: Digest,
-    size: u64,
-    media_type: String,
 }
 
 impl Engine {
@@ -136,15 +127,20 @@ impl Push {
         for diff in &unique {
             self.messages.layer(&diff.short(), "Preparing").await;
         }
-        let pushed = together(unique.iter().map(|diff| self.layer(repository, diff))).await?;
-        let blobs: HashMap<DiffId, Blob> = unique.into_iter().zip(pushed).collect();
+        let pushed = together(unique.iter().map(|diff| self.layer(repository, &image.id, diff))).await?;
+        let blobs: HashMap<DiffId, LayerBlob> = unique.into_iter().zip(pushed).collect();
         self.config(repository, image).await?;
         let manifest = manifest(image, &blobs);
         let (digest, size) = (Digest::of(&manifest), manifest.len());
         let tag = name.tag().unwrap_or_default();
-        repository.put_manifest(tag, media_type::DOCKER_MANIFEST, manifest.into()).await?;
+        repository.put_manifest(tag, media_type::DOCKER_MANIFEST, manifest.clone().into()).await?;
         let (inner, with_digest, id) = (self.inner.clone(), name.with_digest(digest), image.id);
-        blocking(move || Ok(inner.store.tag(&id, &with_digest)?)).await?;
+        let document = ManifestDocument { digest, media_type: media_type::DOCKER_MANIFEST.into(), bytes: manifest };
+        blocking(move || {
+            inner.store.tag(&id, &with_digest)?;
+            Ok(inner.store.note_distribution(&id, &Distribution { manifests: vec![document], blobs: Vec::new() })?)
+        })
+        .await?;
         drop(kept);
         self.inner.image_event("push", &name.familiar(), &name.familiar_name());
         self.messages.line(format!("{tag}: digest: {digest} size: {size}")).await;
@@ -160,7 +156,7 @@ impl Push {
     }
 
     /// Sees to it that the registry has a layer.
-    async fn layer(&self, repository: &Arc<Repository>, diff: &DiffId) -> Result<Blob> {
+    async fn layer(&self, repository: &Arc<Repository>, image: &ImageId, diff: &DiffId) -> Result<LayerBlob> {
         let id = diff.short();
         let turn = match self.inner.registries.uploads.clone().try_acquire_owned() {
             Ok(turn) => turn,
@@ -170,29 +166,29 @@ impl Push {
                 turn.map_err(|_| Error::Unavailable("the engine is closing".into()))?
             }
         };
-        let known = registries::of(&self.inner.db, diff)?;
+        let mut known = self.inner.store.catalog().blobs_of(diff);
+        // of some only the digest is known
+        known.retain(|blob| blob.size > 0);
         let (blob, said) = match self.existing(repository, &known).await? {
             Some(found) => found,
             None => self.send(repository, diff, &known).await?,
         };
         drop(turn);
-        let origin = Origin {
-            digest: blob.digest,
-            size: blob.size,
-            media_type: blob.media_type.clone(),
-            domain: self.name.domain().to_owned(),
-            path: self.name.path().to_owned(),
+        let distribution = Distribution {
+            blobs: vec![LayerBlob { repositories: [self.name.name()].into(), ..blob.clone() }],
+            ..Distribution::default()
         };
-        let (inner, diff) = (self.inner.clone(), *diff);
-        blocking(move || registries::note(&inner.db, vec![(diff, origin)])).await?;
+        let (inner, image) = (self.inner.clone(), *image);
+        blocking(move || Ok(inner.store.note_distribution(&image, &distribution)?)).await?;
         self.messages.layer(&id, said).await;
         Ok(blob)
     }
 
     /// The layer as the repository has it already.
-    async fn existing(&self, repository: &Repository, known: &[Origin]) -> Result<Option<(Blob, String)>> {
+    async fn existing(&self, repository: &Repository, known: &[LayerBlob]) -> Result<Option<(LayerBlob, String)>> {
         let mut asked: Vec<Digest> = Vec::new();
-        let (ours, others): (Vec<_>, Vec<_>) = known.iter().partition(|origin| origin.is_in(&self.name));
+        let here = self.name.name();
+        let (ours, others): (Vec<_>, Vec<_>) = known.iter().partition(|blob| blob.repositories.contains(&here));
         for origin in ours.into_iter().chain(others) {
             if asked.contains(&origin.digest) || asked.len() == CANDIDATES {
                 continue;
@@ -200,22 +196,32 @@ impl Push {
             asked.push(origin.digest);
             // a registry that answers with another length has another blob: better to send ours
             if repository.head_blob(&origin.digest).await?.is_some_and(|size| size == origin.size || size == 0) {
-                return Ok(Some((blob_of(origin), "Layer already exists".into())));
+                return Ok(Some((origin.clone(), "Layer already exists".into())));
             }
         }
         Ok(None)
     }
 
     /// Mounts or sends the layer; again when it fails in passing.
-    async fn send(&self, repository: &Arc<Repository>, diff: &DiffId, known: &[Origin]) -> Result<(Blob, String)> {
+    async fn send(
+        &self,
+        repository: &Arc<Repository>,
+        diff: &DiffId,
+        known: &[LayerBlob],
+    ) -> Result<(LayerBlob, String)> {
         let mut upload = None;
-        let elsewhere = known.iter().filter(|o| o.domain == self.name.domain() && o.path != self.name.path());
-        for origin in elsewhere.take(CANDIDATES) {
-            match repository.mount(&origin.digest, &origin.path).await {
-                Ok(Mount::Mounted) => return Ok((blob_of(origin), format!("Mounted from {}", origin.path))),
+        let registry = format!("{}/", self.name.domain());
+        let paths = |blob: &LayerBlob| -> Vec<String> {
+            let here = blob.repositories.iter().filter_map(|name| name.strip_prefix(&registry));
+            here.filter(|path| *path != self.name.path()).map(str::to_owned).collect()
+        };
+        let elsewhere = known.iter().flat_map(|blob| paths(blob).into_iter().map(move |path| (blob, path)));
+        for (blob, path) in elsewhere.take(CANDIDATES) {
+            match repository.mount(&blob.digest, &path).await {
+                Ok(Mount::Mounted) => return Ok((blob.clone(), format!("Mounted from {path}"))),
                 Ok(Mount::Upload(place)) => upload = Some(place),
                 // not ours to read: then it is sent
-                Err(error) => tracing::debug!(%error, "mount {} from {}", origin.digest, origin.path),
+                Err(error) => tracing::debug!(%error, "mount {} from {path}", blob.digest),
             }
         }
         let mut attempt = 0;
@@ -237,7 +243,7 @@ impl Push {
     }
 
     /// One upload: packed on a blocking thread while it is sent.
-    async fn stream(&self, repository: &Repository, diff: &DiffId, upload: Option<Upload>) -> Result<Blob, Fault> {
+    async fn stream(&self, repository: &Repository, diff: &DiffId, upload: Option<Upload>) -> Result<LayerBlob, Fault> {
         let upload = match upload {
             Some(upload) => upload,
             None => repository.begin_upload().await?,
@@ -289,17 +295,13 @@ fn is_cut(error: &wharf_store::Error) -> bool {
     text.contains("roken pipe")
 }
 
-fn blob_of(origin: &Origin) -> Blob {
-    Blob { digest: origin.digest, size: origin.size, media_type: origin.media_type.clone() }
-}
-
 /// Writes a layer as gzip.
 fn pack(
     store: &wharf_store::Store,
     diff: &DiffId,
     out: Outgoing,
     packed: &AtomicU64,
-) -> Result<Blob, wharf_store::Error> {
+) -> Result<LayerBlob, wharf_store::Error> {
     let stream = |source| wharf_store::Error::Stream { op: "send layer", source };
     let measured = Measured { out, hasher: Hasher::sha256(), length: 0 };
     let mut gzip = Counted { out: GzEncoder::new(measured, Compression::new(LEVEL)), count: packed };
@@ -307,7 +309,13 @@ fn pack(
     let measured = gzip.out.finish().map_err(stream)?;
     let (digest, size) = (measured.hasher.finish(), measured.length);
     measured.out.finish().map_err(stream)?;
-    Ok(Blob { digest, size, media_type: media_type::DOCKER_LAYER_GZIP.into() })
+    Ok(LayerBlob {
+        diff: *diff,
+        digest,
+        size,
+        media_type: media_type::DOCKER_LAYER_GZIP.into(),
+        repositories: BTreeSet::new(),
+    })
 }
 
 /// Counts what goes in.
@@ -349,7 +357,7 @@ impl Write for Measured {
 }
 
 /// The manifest, written as Docker writes it: three spaces, in this order.
-fn manifest(image: &Image, blobs: &HashMap<DiffId, Blob>) -> Vec<u8> {
+fn manifest(image: &Image, blobs: &HashMap<DiffId, LayerBlob>) -> Vec<u8> {
     let entry = |media_type: &str, size: u64, digest: &Digest, indent: &str| {
         format!(
             "{{\n{indent}   \"mediaType\": \"{media_type}\",\n{indent}   \"size\": {size},\n{indent}   \"digest\": \"{digest}\"\n{indent}}}"

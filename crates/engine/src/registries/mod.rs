@@ -1,4 +1,4 @@
-//! Registries: the administrator's settings, downloads that several pulls share, and where layers have been seen.
+//! Registries: the administrator's settings, and downloads that several pulls share.
 //!
 //! ```text
 //!   pull A ─┐                        ┌─ Download (Range, retries) ──► Partial: a file beside ──► Store::unpack
@@ -7,11 +7,9 @@
 //! ```
 
 mod flight;
-mod origins;
 mod partial;
 
 pub(crate) use flight::{Flight, State};
-pub(crate) use origins::{MIGRATIONS, Origin, note, of, sweep};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
