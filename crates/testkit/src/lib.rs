@@ -16,6 +16,7 @@ mod image;
 mod leaks;
 mod peers;
 mod registry;
+pub mod scripted;
 mod terminal;
 mod vm;
 mod wait;

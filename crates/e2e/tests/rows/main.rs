@@ -53,6 +53,7 @@ mod isolation;
 mod lifecycle;
 mod listing;
 mod recovery;
+mod registries;
 mod registry_folder;
 mod registry_protocol;
 mod runtimes;

@@ -11,7 +11,7 @@ mod remote;
 
 pub use pull::PullOptions;
 pub use push::PushOptions;
-pub use remote::{Distribution, Login, RemoteDocument};
+pub use remote::{Distribution, Login, RegistryAccess, RemoteDocument};
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -120,7 +120,7 @@ impl Pull {
             let mirror = endpoint.mirror;
             match self.at(endpoint).await {
                 Err(Fault { error, reached }) if at < last && (mirror || !reached) => {
-                    tracing::info!(%error, "trying the next endpoint for {}", self.name.familiar());
+                    tracing::debug!(%error, "trying the next endpoint for {}", self.name.familiar());
                 }
                 other => return other.map_err(|fault| fault.error),
             }

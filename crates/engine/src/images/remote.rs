@@ -1,6 +1,8 @@
 //! What is only asked of registries: search, login, and what a name means there.
 
-use wharf_registry::client::{self, Access, Credentials, Document, Found};
+use std::sync::Arc;
+
+use wharf_registry::client::{self, Access, Credentials, Document, Found, Repository};
 use wharf_spec::digest::Digest;
 use wharf_spec::image::{ImageConfig, Index, Manifest, media_type};
 use wharf_spec::platform::Platform;
@@ -35,6 +37,15 @@ pub struct RemoteDocument {
     pub bytes: bytes::Bytes,
 }
 
+/// How to get at a registry.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryAccess {
+    /// For the registry.
+    pub credentials: Credentials,
+    /// Without TLS, or with any certificate: the user's word for this one request.
+    pub insecure: bool,
+}
+
 /// What a login gave.
 #[derive(Debug, Clone, Default)]
 pub struct Login {
@@ -44,16 +55,16 @@ pub struct Login {
 
 impl Engine {
     /// `GET /distribution/{name}/json`.
-    pub async fn distribution_inspect(&self, name: &str, credentials: &Credentials) -> Result<Distribution> {
-        let (reference, document) = self.remote(name, credentials).await?;
-        let platforms = self.platforms(&reference, &document, credentials).await?;
+    pub async fn distribution_inspect(&self, name: &str, access: &RegistryAccess) -> Result<Distribution> {
+        let (reference, document) = self.remote(name, access).await?;
+        let platforms = self.platforms(&reference, &document, access).await?;
         let Document { media_type, digest, bytes } = document;
         Ok(Distribution { media_type, digest, size: bytes.len(), platforms })
     }
 
     /// The manifest or index that a name means at its registry.
-    pub async fn distribution_manifest(&self, name: &str, credentials: &Credentials) -> Result<RemoteDocument> {
-        let (_, document) = self.remote(name, credentials).await?;
+    pub async fn distribution_manifest(&self, name: &str, access: &RegistryAccess) -> Result<RemoteDocument> {
+        let (_, document) = self.remote(name, access).await?;
         let Document { media_type, digest, bytes } = document;
         Ok(RemoteDocument { media_type, digest, bytes })
     }
@@ -64,14 +75,14 @@ impl Engine {
         name: &str,
         media_type: &str,
         bytes: bytes::Bytes,
-        credentials: &Credentials,
+        access: &RegistryAccess,
     ) -> Result<Digest> {
         let reference = named(name)?;
         if !media_type::is_index(media_type) && !media_type::is_manifest(media_type) {
             return Err(Error::InvalidParameter(format!("unsupported manifest media type {media_type:?}")));
         }
         let digest = Digest::of(&bytes);
-        let repository = self.inner.registries.open_any(&reference, credentials, Access::Push).await?;
+        let repository = self.reach(&reference, access, Access::Push).await?;
         let target = reference.tag().map_or_else(|| digest.to_string(), str::to_owned);
         repository.put_manifest(&target, media_type, bytes).await?;
         Ok(digest)
@@ -83,11 +94,11 @@ impl Engine {
         name: &str,
         from: &str,
         digest: &str,
-        credentials: &Credentials,
+        access: &RegistryAccess,
     ) -> Result<()> {
         let (to, from) = (named(name)?, named(from)?);
         let digest: Digest = digest.parse().map_err(|e| Error::InvalidParameter(format!("{digest}: {e}")))?;
-        let repository = self.inner.registries.open_any(&to, credentials, Access::Push).await?;
+        let repository = self.reach(&to, access, Access::Push).await?;
         if repository.head_blob(&digest).await?.is_some() {
             return Ok(());
         }
@@ -104,13 +115,17 @@ impl Engine {
         }
     }
 
-    async fn remote(&self, name: &str, credentials: &Credentials) -> Result<(Reference, Document)> {
+    async fn reach(&self, name: &Reference, access: &RegistryAccess, what: Access) -> Result<Arc<Repository>> {
+        self.inner.registries.reach(name, &access.credentials, what, access.insecure).await
+    }
+
+    async fn remote(&self, name: &str, access: &RegistryAccess) -> Result<(Reference, Document)> {
         let reference = named(name)?;
         let wanted = match reference.digest() {
             Some(digest) => digest.to_string(),
             None => reference.tag().unwrap_or_default().to_owned(),
         };
-        let repository = self.inner.registries.open_any(&reference, credentials, Access::Pull).await?;
+        let repository = self.reach(&reference, access, Access::Pull).await?;
         let document = repository.manifest(&wanted).await?;
         if document.media_type == media_type::DOCKER_MANIFEST_V1 {
             return Err(Error::InvalidParameter("schema version 1 manifests are not supported".into()));
@@ -118,19 +133,14 @@ impl Engine {
         Ok((reference, document))
     }
 
-    async fn platforms(
-        &self,
-        name: &Reference,
-        document: &Document,
-        credentials: &Credentials,
-    ) -> Result<Vec<Platform>> {
+    async fn platforms(&self, name: &Reference, document: &Document, access: &RegistryAccess) -> Result<Vec<Platform>> {
         let nonsense = |e: serde_json::Error| Error::System(format!("manifest {}: {e}", document.digest));
         if media_type::is_index(&document.media_type) {
             let index: Index = serde_json::from_slice(&document.bytes).map_err(nonsense)?;
             return Ok(index.manifests.into_iter().filter_map(|one| one.platform).collect());
         }
         let manifest: Manifest = serde_json::from_slice(&document.bytes).map_err(nonsense)?;
-        let repository = self.inner.registries.open_any(name, credentials, Access::Pull).await?;
+        let repository = self.reach(name, access, Access::Pull).await?;
         let config = repository.small_blob(&manifest.config.digest, CONFIG).await?;
         // an artifact has no platform
         let config = serde_json::from_slice::<ImageConfig>(&config).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 use wharf_registry::client::{Repository, Step};
 use wharf_store::{Job, Store, Unpacked};
@@ -47,11 +47,12 @@ impl Drop for Flight {
 
 impl Flight {
     pub(super) fn start(store: Store, repository: Arc<Repository>, partial: Partial, turns: Arc<Semaphore>) -> Self {
-        let (tell, state) = watch::channel(State::Waiting);
+        let turn = turns.clone().try_acquire_owned().ok();
+        let (tell, state) = watch::channel(if turn.is_some() { State::Downloading(0) } else { State::Waiting });
         let job = Job::default();
         let work = Work { store, repository, partial, turns, tell, job: job.clone() };
         let task = tokio::spawn(async move {
-            let done = work.run().await;
+            let done = work.run(turn).await;
             work.tell.send_replace(State::Done(done));
         });
         Self { state, task: task.abort_handle(), job }
@@ -77,9 +78,14 @@ struct Work {
 }
 
 impl Work {
-    async fn run(&self) -> Result<Unpacked> {
-        let turn = self.turns.clone().acquire_owned().await;
-        let turn = turn.map_err(|_| Error::Unavailable("the engine is closing".into()))?;
+    async fn run(&self, turn: Option<OwnedSemaphorePermit>) -> Result<Unpacked> {
+        let turn = match turn {
+            Some(turn) => turn,
+            None => {
+                let turn = self.turns.clone().acquire_owned().await;
+                turn.map_err(|_| Error::Unavailable("the engine is closing".into()))?
+            }
+        };
         let here = self.partial.here();
         let first = self.attempt(here).await;
         let again = here > 0 && matches!(&first, Err(Fault::Unpack(wharf_store::Error::DigestMismatch { .. })));

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Semaphore;
-use wharf_registry::client::{self, Access, Credentials, Endpoint, Proxies, Repository, Settings};
+use wharf_registry::client::{self, Access, Credentials, Endpoint, Insecure, Proxies, Repository, Settings};
 use wharf_spec::digest::Digest;
 use wharf_spec::image::Descriptor;
 use wharf_spec::reference::{DEFAULT_DOMAIN, Reference};
@@ -112,11 +112,27 @@ impl Registries {
         credentials: &Credentials,
         access: Access,
     ) -> Result<Arc<Repository>> {
-        let mut last = Error::Unavailable(format!("no address for {}", name.domain()));
-        for endpoint in self.endpoints(name, access).await? {
-            match self.open_at(endpoint, name, credentials, access).await {
+        self.reach(name, credentials, access, false).await
+    }
+
+    /// The same; `insecure`: as if the administrator had named the registry so.
+    pub(crate) async fn reach(
+        &self,
+        name: &Reference,
+        credentials: &Credentials,
+        access: Access,
+        insecure: bool,
+    ) -> Result<Arc<Repository>> {
+        let (domain, path) = self.place(name.domain(), name.path());
+        let mut settings = self.settings.clone();
+        if insecure {
+            Arc::make_mut(&mut settings).insecure.push(Insecure::Host(domain.to_owned()));
+        }
+        let mut last = Error::Unavailable(format!("no address for {domain}"));
+        for endpoint in settings.endpoints(domain, access == Access::Pull).await? {
+            match Repository::open(settings.clone(), endpoint, path, credentials.clone(), access).await {
                 Ok(repository) => return Ok(repository),
-                Err(error) => last = error,
+                Err(error) => last = error.into(),
             }
         }
         Err(last)

@@ -9,7 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use wharf_api::go::Any;
 use wharf_api::image::{AuthConfig, Authenticated, Descriptor, Distribution, SearchResult};
-use wharf_engine::{Credentials, PullOptions, PushOptions};
+use wharf_engine::{Credentials, PullOptions, PushOptions, RegistryAccess};
 
 use super::images::{messages, progressing};
 use super::{Answer, Call, ok};
@@ -100,7 +100,7 @@ pub(super) async fn login(call: &Call<'_>, body: Incoming) -> Answer {
 
 /// `docker manifest inspect` of other engines, `docker trust`, `compose`: what a name means.
 pub(super) async fn inspect(call: &Call<'_>, name: &str) -> Answer {
-    let found = call.engine.distribution_inspect(name, &header(call.headers).unwrap_or_default()).await?;
+    let found = call.engine.distribution_inspect(name, &registry_access(call)).await?;
     let platforms =
         found.platforms.iter().filter_map(|platform| serde_json::to_value(platform).ok().map(Any)).collect();
     ok(&Distribution {
@@ -115,14 +115,14 @@ pub(super) async fn inspect(call: &Call<'_>, name: &str) -> Answer {
 
 /// `wharf manifest`: the document, or a new one.
 pub(super) async fn manifest(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
-    let credentials = header(call.headers).unwrap_or_default();
+    let access = registry_access(call);
     if call.method == Method::PUT {
         let kind = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let bytes = Limited::new(body, MANIFEST).collect().await.map_err(|e| Failure::bad(e.to_string()))?.to_bytes();
-        let digest = call.engine.distribution_put(name, &kind, bytes, &credentials).await?;
+        let digest = call.engine.distribution_put(name, &kind, bytes, &access).await?;
         return ok(&serde_json::json!({ "Digest": digest.to_string() }));
     }
-    let document = call.engine.distribution_manifest(name, &credentials).await?;
+    let document = call.engine.distribution_manifest(name, &access).await?;
     let mut response = Response::new(Body::from(document.bytes));
     let headers = response.headers_mut();
     if let Ok(kind) = HeaderValue::from_str(&document.media_type) {
@@ -136,10 +136,15 @@ pub(super) async fn manifest(call: &Call<'_>, name: &str, body: Incoming) -> Ans
 
 /// `wharf manifest push`: what an index points to must be in its own repository.
 pub(super) async fn mount(call: &Call<'_>, name: &str) -> Answer {
-    let credentials = header(call.headers).unwrap_or_default();
     let query = &call.query;
-    call.engine.distribution_mount(name, &query.string("from"), &query.string("digest"), &credentials).await?;
+    let access = registry_access(call);
+    call.engine.distribution_mount(name, &query.string("from"), &query.string("digest"), &access).await?;
     Ok(body::empty(StatusCode::CREATED))
+}
+
+fn registry_access(call: &Call<'_>) -> RegistryAccess {
+    let credentials = header(call.headers).unwrap_or_default();
+    RegistryAccess { credentials, insecure: call.query.flag("insecure") }
 }
 
 /// `X-Registry-Auth`: base64 of JSON. `None` when there is none or it is nonsense.

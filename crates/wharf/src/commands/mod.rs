@@ -8,6 +8,7 @@ mod image;
 mod inspect;
 mod list;
 mod logs;
+mod manifest;
 mod network;
 mod prune;
 mod registry;
@@ -169,6 +170,11 @@ pub(crate) fn perform(action: Action, call: &Call<'_>) -> Outcome {
         Action::Login => registry::login(call),
         Action::Logout => registry::logout(call),
         Action::Search => registry::search(call),
+        Action::ManifestAnnotate => manifest::annotate(call),
+        Action::ManifestCreate => manifest::create(call),
+        Action::ManifestInspect => manifest::inspect(call),
+        Action::ManifestPush => manifest::push(call),
+        Action::ManifestRm => manifest::remove(call),
         _ => Err(Exit::error(format!("{}: '{}' is not available yet", call.session.program, call.full))),
     }
 }

@@ -86,7 +86,7 @@ fn ask_helper(program: &str, verb: &str, key: &str) -> Option<Value> {
     })
 }
 
-fn header(config: &Config, domain: &str) -> String {
+pub(super) fn header(config: &Config, domain: &str) -> String {
     URL_SAFE.encode(credentials(config, domain).to_string())
 }
 
@@ -140,7 +140,7 @@ pub(crate) fn pull(call: &Call<'_>) -> Outcome {
 }
 
 /// The reference with its domain.
-fn full(reference: &Reference) -> String {
+pub(super) fn full(reference: &Reference) -> String {
     let tag = reference.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
     let digest = reference.digest().map(|digest| format!("@{digest}")).unwrap_or_default();
     format!("{}{tag}{digest}", reference.name())

@@ -367,6 +367,25 @@ impl Client {
         self.send(Method::Get, path, query, &[], Payload::Nothing)
     }
 
+    /// The same with headers of its own.
+    pub(crate) fn open_with(&self, path: &str, query: &Query, headers: &[(&str, &str)]) -> Result<(Head, Body), Error> {
+        self.send(Method::Get, path, query, headers, Payload::Nothing)
+    }
+
+    /// `PUT` of bytes with headers of its own; the answer's document.
+    pub(crate) fn put_bytes(
+        &self,
+        path: &str,
+        query: &Query,
+        headers: &[(&str, &str)],
+        kind: &'static str,
+        bytes: &[u8],
+    ) -> Result<Value, Error> {
+        let mut source = bytes;
+        let (_, body) = self.send(Method::Put, path, query, headers, Payload::Stream(kind, &mut source))?;
+        self.json(body)
+    }
+
     /// Sends a stream of the given content type; the answer is read as it comes.
     pub(crate) fn upload(
         &self,
