@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::net::UnixStream;
 use wharf_runtime::PlanOptions;
-use wharf_shim::client::{Error as ShimError, ExecRequest, encode_plan};
+use wharf_shim::client::{Error as ShimError, ExecRequest, Process, encode_plan};
 use wharf_shim::protocol::{Attach, Failure, FdRole, ForeignExec, Target, Wire};
 use wharf_spec::id::{ContainerId, ExecId};
 
@@ -105,7 +106,7 @@ impl ExecSession {
             input: early.to_vec(),
         };
         match begin(&engine.inner, exec, &options, Some((attach, socket))).await {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(error) => {
                 let text = format!("{error}\r\n");
                 blocking(move || logs::write_all(&mut File::from(spare), &message(text.as_bytes(), tty))).await?;
@@ -113,6 +114,63 @@ impl ExecSession {
             }
         }
     }
+}
+
+/// An exec of our own, to probe a container's health.
+pub(crate) struct Probe {
+    id: ExecId,
+    process: Process,
+}
+
+impl Probe {
+    /// Ends it, with what it has started in its process group.
+    pub(crate) fn kill(&self) {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use rustix::process::{Pid, Signal, getpgid, kill_process_group, pidfd_send_signal};
+        // a pidfd is readable once its process has ended
+        let mut fds = [PollFd::new(&self.process.pidfd, PollFlags::IN)];
+        let alive = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) == Ok(0);
+        let pid = i32::try_from(self.process.started.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|pid| alive && getpgid(Some(*pid)) == Ok(*pid)) {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+        let _ = pidfd_send_signal(&self.process.pidfd, Signal::KILL);
+    }
+
+    /// Its exit code, once it has ended.
+    pub(crate) async fn exit_code(&self, inner: &Arc<Inner>) -> Option<i32> {
+        let pidfd = self.process.pidfd.try_clone().ok()?;
+        let ended = move || {
+            let mut fds = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+            // interrupted: its end is asked for below anyway
+            let _ = rustix::event::poll(&mut fds, None);
+            Ok(())
+        };
+        blocking(ended).await.ok()?;
+        let engine = Engine { inner: inner.clone() };
+        engine.exec_inspect(self.id.as_str()).await.ok()?.exit_code
+    }
+}
+
+/// Runs a probe; its output comes framed from the stream, which ends with it.
+pub(crate) async fn probe(inner: &Arc<Inner>, id: &ContainerId, config: ExecConfig) -> Result<(Probe, UnixStream)> {
+    let engine = Engine { inner: inner.clone() };
+    let id = engine.exec_create(id.as_str(), config).await?;
+    let exec = engine.ready(id.as_str())?;
+    let (ours, theirs) = UnixStream::pair().map_err(|e| Error::system("socket pair", e))?;
+    let theirs = theirs.into_std().map_err(|e| Error::system("socket pair", e))?;
+    let attach = Attach {
+        id: inner.next_attach(),
+        target: Target::Exec(id.to_string()),
+        stdin: false,
+        stdout: true,
+        stderr: true,
+        wire: Wire::Stdcopy,
+        detach_keys: Vec::new(),
+        input: Vec::new(),
+    };
+    let process = begin(inner, exec, &ExecStart::default(), Some((attach, theirs.into()))).await?;
+    Ok((Probe { id, process }, ours))
 }
 
 /// A message for the client, framed like standard output unless it has a terminal.
@@ -127,7 +185,12 @@ fn message(text: &[u8], tty: bool) -> Vec<u8> {
 }
 
 /// Starts a declared exec.
-async fn begin(inner: &Arc<Inner>, exec: Exec, options: &ExecStart, attach: Option<(Attach, OwnedFd)>) -> Result<()> {
+async fn begin(
+    inner: &Arc<Inner>,
+    exec: Exec,
+    options: &ExecStart,
+    attach: Option<(Attach, OwnedFd)>,
+) -> Result<Process> {
     let id = exec.id.to_string();
     let started = async {
         let handle =
@@ -148,7 +211,7 @@ async fn begin(inner: &Arc<Inner>, exec: Exec, options: &ExecStart, attach: Opti
             inner.execs.started(&id, process.started.pid);
             let action = format!("exec_start: {}", exec.config.cmd.join(" "));
             inner.container_event(&exec.container, action, &[("execID", &id)]);
-            Ok(())
+            Ok(process)
         }
         Err(error) => {
             let code = if let Error::Program { exit_code, .. } = error { exit_code } else { 126 };
@@ -240,7 +303,7 @@ impl Engine {
     /// Starts it in the background and answers when it runs.
     pub async fn exec_start_detached(&self, id: &str, options: ExecStart) -> Result<()> {
         let exec = self.ready(id)?;
-        begin(&self.inner, exec, &options, None).await
+        begin(&self.inner, exec, &options, None).await.map(drop)
     }
 
     /// Promises a start with a stream.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::container::snapshot::Container;
+use crate::container::snapshot::{Container, HealthStatus};
 use crate::container::state::{State, Status};
 use crate::{Engine, Error, Filters, Inner, ListOptions, Listed, Result};
 
@@ -45,7 +45,7 @@ pub(crate) async fn list(inner: &Arc<Inner>, options: ListOptions) -> Result<Vec
         let size = if size { engine.size(&container.id).await.ok() } else { None };
         rows.push(Listed {
             image: image(inner, &container),
-            status: status(&container.state, Timestamp::now()),
+            status: status(&container, Timestamp::now()),
             container,
             size,
         });
@@ -72,7 +72,9 @@ impl Wanted {
         }
         for health in filters.get("health") {
             if !["none", "starting", "healthy", "unhealthy"].contains(&health.as_str()) {
-                return Err(Error::InvalidParameter(format!("invalid filter 'health={health}'")));
+                return Err(Error::InvalidParameter(format!(
+                    "invalid filter 'health={health}': invalid value for health ({health}): must be one of none, starting, healthy, unhealthy"
+                )));
             }
         }
         let exit_codes = filters.get("exited").iter().map(|code| code.parse());
@@ -115,7 +117,7 @@ impl Wanted {
         };
         let exited =
             || state.finished_at.is_some() && !state.status.is_running() && self.exit_codes.contains(&state.exit_code);
-        let health = c.health.as_ref().map_or("none", |h| h.status);
+        let health = c.health.as_ref().map_or("none", |h| h.status.as_str());
         let name = |pattern: &str| {
             let one = Filters([("name".to_owned(), vec![pattern.to_owned()])].into());
             one.matches("name", &c.name) || one.matches("name", &format!("/{}", c.name))
@@ -209,7 +211,16 @@ fn image(inner: &Inner, c: &Container) -> String {
 }
 
 /// `Up 2 minutes (Paused)`, `Exited (0) 3 hours ago` …
-pub(crate) fn status(state: &State, now: Timestamp) -> String {
+pub(crate) fn status(container: &Container, now: Timestamp) -> String {
+    let text = state_text(&container.state, now);
+    match container.health.as_ref().filter(|_| container.state.status == Status::Running).map(|h| h.status) {
+        Some(HealthStatus::Starting) => format!("{text} (health: starting)"),
+        Some(known) => format!("{text} ({})", known.as_str()),
+        None => text,
+    }
+}
+
+fn state_text(state: &State, now: Timestamp) -> String {
     let since = |at: Option<Timestamp>| at.map_or(0, |at| now.duration_since(at).as_secs().max(0));
     match state.status {
         Status::Running => format!("Up {}", human(since(state.started_at))),

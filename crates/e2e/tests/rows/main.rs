@@ -47,6 +47,7 @@ mod copy;
 mod daemon;
 mod durability;
 mod engines;
+mod health;
 mod hostile;
 mod images;
 mod isolation;

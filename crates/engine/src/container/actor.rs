@@ -14,8 +14,10 @@ use wharf_spec::id::ContainerId;
 use wharf_sys::failpoint;
 
 use super::handle::{Command, Grant, Handle, Live, Picture, QUEUE, Reply, Socket, Why};
+use super::health::{self, Check, Monitor};
 use super::record::{self, Declared, Lived, Outlives};
 use super::restart::{Backoff, ran_for};
+use super::snapshot::{Health, HealthProbe, HealthStatus};
 use super::state::{Exit, Status};
 use super::{declare, kill, picture, remove, start, update};
 use crate::{AttachOptions, Error, Inner, RemoveOptions, Result, blocking};
@@ -74,6 +76,10 @@ pub(crate) struct Actor {
     restart_at: Option<Instant>,
     slots: Vec<Slot>,
     removed: Option<Result<(), String>>,
+    /// Probes its health while it runs.
+    monitor: Option<Monitor>,
+    /// How many monitors there have been.
+    monitors: u64,
     /// See [`Handle::files`].
     files: Arc<RwLock<()>>,
 }
@@ -94,7 +100,7 @@ pub(crate) fn adopt(
     let files = Arc::new(RwLock::new(()));
     let handle = Arc::new(Handle::new(id.clone(), sender, watched, files.clone()));
     inner.index.insert(handle.clone());
-    let actor = Actor {
+    let mut actor = Actor {
         inner: inner.clone(),
         id,
         declared,
@@ -109,8 +115,11 @@ pub(crate) fn adopt(
         restart_at: None,
         slots: Vec::new(),
         removed: None,
+        monitor: None,
+        monitors: 0,
         files,
     };
+    actor.watch_health();
     tokio::spawn(actor.run(commands));
     handle
 }
@@ -181,6 +190,7 @@ impl Actor {
                 let result = self.attach(options);
                 answer(reply, result);
             }
+            Command::Probed(run, probe) => self.probed(run, probe),
             Command::Networks(name, settings, reply) => {
                 let result = self.networks(name, settings.map(|s| *s)).await;
                 answer(reply, result);
@@ -246,6 +256,7 @@ impl Actor {
                 self.lived.state.started(started.live.pid, started.at);
                 self.live = Some(started.live);
                 self.events = Some(started.events);
+                self.begin_health();
                 record::queue_lived(&self.inner.db, &self.id, &self.lived);
                 self.show();
                 written?;
@@ -339,10 +350,60 @@ impl Actor {
         })
         .await?;
         self.lived.state.status = if on { Status::Paused } else { Status::Running };
+        if on {
+            self.end_health();
+        } else {
+            self.watch_health();
+        }
         self.save().await;
         self.show();
         self.inner.container_event(&self.id, what, &[]);
         Ok(())
+    }
+
+    /// A new run: nothing is known of its health.
+    fn begin_health(&mut self) {
+        let checked = Check::of(&self.declared.config).is_some();
+        let log = self.lived.health.take().map(|known| known.log.clone()).unwrap_or_default();
+        self.lived.health = checked.then(|| Arc::new(Health { log, ..Health::default() }));
+        self.watch_health();
+    }
+
+    /// Probes from now on, when there is a check and it runs.
+    fn watch_health(&mut self) {
+        self.monitor = None;
+        if self.live.is_none() || self.lived.state.status != Status::Running {
+            return;
+        }
+        let Some(check) = Check::of(&self.declared.config) else { return };
+        self.lived.health.get_or_insert_default();
+        self.monitors += 1;
+        let started = self.lived.state.started_at;
+        self.monitor = Some(health::watch(&self.inner, &self.id, check, started, self.monitors));
+    }
+
+    /// Nobody looks any more: Docker calls that unhealthy.
+    fn end_health(&mut self) {
+        self.monitor = None;
+        if let Some(health) = &mut self.lived.health {
+            Arc::make_mut(health).status = HealthStatus::Unhealthy;
+        }
+    }
+
+    fn probed(&mut self, run: u64, probe: HealthProbe) {
+        let current = self.monitor.as_ref().is_some_and(|monitor| monitor.run == run);
+        let (Some(check), Some(before), true) = (Check::of(&self.declared.config), &self.lived.health, current) else {
+            return;
+        };
+        let now = check.judge(before, probe, self.lived.state.started_at);
+        let changed = (now.status != before.status).then(|| now.status.as_str());
+        self.lived.health = Some(Arc::new(now));
+        self.show();
+        if let Some(status) = changed {
+            // the log of each probe is not worth a write; a new status is
+            record::queue_lived(&self.inner.db, &self.id, &self.lived);
+            self.inner.container_event(&self.id, format!("health_status: {status}"), &[]);
+        }
     }
 
     /// Remembers that it is on a network now, or no more.
@@ -457,6 +518,7 @@ impl Actor {
             _ => None,
         };
         self.lived.state.exited(exit, again.is_some());
+        self.end_health();
         self.ends += 1;
         for exec in self.inner.execs.running_in(&self.id) {
             self.inner.execs.ended(&exec, 137);

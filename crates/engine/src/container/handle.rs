@@ -10,7 +10,7 @@ use wharf_cgroup::Cgroup;
 use wharf_shim::client::Keeper;
 use wharf_spec::id::ContainerId;
 
-use super::snapshot::Container;
+use super::snapshot::{Container, HealthProbe};
 use crate::{AttachOptions, Error, RemoveOptions, Result};
 
 /// Commands waiting for one container.
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Hold(bool, Reply<()>),
     /// Give a place to a client that wants to be attached.
     Attach(AttachOptions, Reply<Grant>),
+    /// A probe of its health was made, by the monitor with this number.
+    Probed(u64, HealthProbe),
     /// It was connected to a network (with these settings) or disconnected from it.
     Networks(String, Option<Box<EndpointSettings>>, Reply<()>),
 }

@@ -7,6 +7,7 @@
 //! | `actor`, `handle` | the task that owns a container; commands to it |
 //! | `declare`, `merge`, `mounts`, `log`, `network` | the declaration: checked, completed, parsed |
 //! | `create`, `start`, `kill`, `update`, `remove` | what is done to it |
+//! | `health` | probes at intervals and what they mean |
 //! | `etc`, `rootfs`, `view` | files of its own, files in its root, all files as it sees them |
 //! | `record`, `reconcile` | rows; rows against the real world at the daemon's start |
 
@@ -15,6 +16,7 @@ pub(crate) mod create;
 pub(crate) mod declare;
 mod etc;
 pub(crate) mod handle;
+mod health;
 mod kill;
 pub(crate) mod log;
 mod merge;

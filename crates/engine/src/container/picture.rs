@@ -49,6 +49,6 @@ pub(crate) fn container(
         network: Arc::new(network::settings(inner, id, declared, lived, running)),
         execs: Vec::new(),
         apparmor_profile: String::new(),
-        health: None,
+        health: lived.health.clone(),
     }
 }

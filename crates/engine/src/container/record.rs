@@ -17,7 +17,7 @@ use wharf_api::container::{Config, HostConfig, NetworkingConfig};
 use wharf_spec::id::{ContainerId, ImageId};
 use wharf_state::{Db, Migrations, Table, Transaction};
 
-use super::snapshot::MountPoint;
+use super::snapshot::{Health, MountPoint};
 use super::state::State;
 use crate::{Error, Result};
 
@@ -57,6 +57,9 @@ pub(crate) struct Lived {
     pub(crate) state: State,
     #[serde(default)]
     pub(crate) restart_count: u32,
+    /// What its health check found; `None` without one, or before the first start.
+    #[serde(default)]
+    pub(crate) health: Option<Arc<Health>>,
     /// The user stopped or killed it: `unless-stopped` leaves it alone.
     #[serde(default)]
     pub(crate) stopped_by_user: bool,

@@ -165,11 +165,34 @@ pub struct Endpoint {
     pub declared: Option<Arc<wharf_api::network::EndpointSettings>>,
 }
 
+/// What is known of a container's health.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum HealthStatus {
+    /// No probe has succeeded, and not too many have failed.
+    #[default]
+    Starting,
+    /// The last probes succeeded.
+    Healthy,
+    /// Too many in a row failed, or nobody looks any more.
+    Unhealthy,
+}
+
+impl HealthStatus {
+    /// Docker's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HealthStatus::Starting => "starting",
+            HealthStatus::Healthy => "healthy",
+            HealthStatus::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// State of a health check.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Health {
-    /// `starting`, `healthy`, `unhealthy`.
-    pub status: &'static str,
+    /// What is known.
+    pub status: HealthStatus,
     /// How many times in a row it failed.
     pub failing_streak: u32,
     /// The last five probes.
@@ -177,7 +200,7 @@ pub struct Health {
 }
 
 /// One run of a health check.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HealthProbe {
     /// Begin.
     pub start: Timestamp,

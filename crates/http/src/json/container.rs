@@ -87,7 +87,7 @@ fn health(health: &snapshot::Health) -> inspect::Health {
         output: probe.output.clone(),
     };
     inspect::Health {
-        status: health.status.into(),
+        status: health.status.as_str().into(),
         failing_streak: i64::from(health.failing_streak),
         log: health.log.iter().map(probe).collect(),
     }
