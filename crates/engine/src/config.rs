@@ -1,10 +1,12 @@
 //! What the daemon decides once, at start.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 pub use wharf_net::Firewall;
+use wharf_net::Subnet;
 
 use crate::runtimes::Runtime;
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub mtu: Option<u32>,
     /// How packets get in and out.
     pub gate: Gate,
+    /// Everything else about networks.
+    pub network: NetworkConfig,
     /// `--dns`, `--dns-search`, `--dns-opt`.
     pub dns: Dns,
     /// `--default-ulimit`: name to (soft, hard).
@@ -121,6 +125,51 @@ impl Default for Gate {
     }
 }
 
+/// Settings of the default bridge and of networks that say nothing else.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// `--bip6`: the bridge's own IPv6 address.
+    pub bip6: Option<Subnet>,
+    /// `--fixed-cidr`: addresses are given out of this part only.
+    pub fixed_cidr: Option<Subnet>,
+    /// `--fixed-cidr-v6`.
+    pub fixed_cidr_v6: Option<Subnet>,
+    /// `--default-gateway`: what containers are told instead of the bridge.
+    pub gateway: Option<Ipv4Addr>,
+    /// `--default-gateway-v6`.
+    pub gateway_v6: Option<Ipv6Addr>,
+    /// `--icc`: containers on the default bridge may talk to each other.
+    pub icc: bool,
+    /// `--ip`: where ports are published that name no address.
+    pub host_binding: Option<IpAddr>,
+    /// `--ipv6`: the default bridge has it.
+    pub ipv6: bool,
+    /// `--default-address-pool`: subnets of this size are taken from these.
+    pub pools: Vec<(Subnet, u8)>,
+    /// `--default-network-opt`: options of networks by driver.
+    pub options: BTreeMap<String, BTreeMap<String, String>>,
+    /// `--host-gateway-ip`.
+    pub host_gateway_ips: Vec<IpAddr>,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            bip6: None,
+            fixed_cidr: None,
+            fixed_cidr_v6: None,
+            gateway: None,
+            gateway_v6: None,
+            icc: true,
+            host_binding: None,
+            ipv6: false,
+            pools: Vec::new(),
+            options: BTreeMap::new(),
+            host_gateway_ips: Vec::new(),
+        }
+    }
+}
+
 /// Name service settings that containers inherit.
 #[derive(Debug, Clone, Default)]
 pub struct Dns {
@@ -150,6 +199,7 @@ impl Default for Config {
             bip: None,
             mtu: None,
             gate: Gate::default(),
+            network: NetworkConfig::default(),
             dns: Dns::default(),
             default_ulimits: BTreeMap::new(),
             default_shm_size: 64 * 1024 * 1024,

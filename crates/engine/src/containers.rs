@@ -137,6 +137,8 @@ pub struct Listed {
     pub size: Option<Size>,
     /// What `ps` shows as image: the name while it points at the image, else the short ID.
     pub image: String,
+    /// Names that links to it have given it (`web/db`).
+    pub links: Vec<String>,
     /// What `ps` shows as status (`Up 2 minutes`, `Exited (0) 3 hours ago`).
     pub status: String,
 }
@@ -388,10 +390,10 @@ impl Engine {
 
     /// Removes it.
     pub async fn container_remove(&self, name: &str, options: RemoveOptions) -> Result<()> {
-        let handle = self.find(name)?;
         if options.link {
-            return Err(Error::InvalidParameter("Cannot get parent / for name /".into()));
+            return self.remove_link(name).await;
         }
+        let handle = self.find(name)?;
         task(async move {
             let status = handle.container().state.status;
             if options.force && status.is_running() {
@@ -411,6 +413,16 @@ impl Engine {
             }
         })
         .await
+    }
+
+    /// Takes a legacy link away (`receiver/alias`).
+    async fn remove_link(&self, name: &str) -> Result<()> {
+        let name = name.trim_start_matches('/');
+        let (receiver, alias) = name.rsplit_once('/').ok_or_else(|| {
+            Error::InvalidParameter(format!("Conflict, cannot remove the default link name of the container: /{name}"))
+        })?;
+        let handle = self.find(receiver)?;
+        handle.ask(|reply| Command::Unlink(alias.to_owned(), reply)).await
     }
 
     /// Gives it another name.
@@ -457,7 +469,12 @@ impl Engine {
     pub async fn container_inspect(&self, name: &str, size: bool) -> Result<Inspected> {
         let handle = self.find(name)?;
         let mut container = handle.container();
-        Arc::make_mut(&mut container).execs = self.inner.execs.of(&handle.id);
+        let shown = Arc::make_mut(&mut container);
+        shown.execs = self.inner.execs.of(&handle.id);
+        if !shown.links.is_empty() {
+            let links = crate::container::links::shown(&self.inner, shown);
+            Arc::make_mut(&mut shown.host_config).links = Some(links).filter(|l| !l.is_empty());
+        }
         let size = if size { Some(self.size(&handle.id).await?) } else { None };
         Ok(Inspected { container, size })
     }

@@ -41,7 +41,7 @@ mod users;
 mod volumes;
 
 pub use archive::{ExtractOptions, PathStat};
-pub use config::{Config, Dns, Firewall, Gate};
+pub use config::{Config, Dns, Firewall, Gate, NetworkConfig};
 pub use containers::*;
 pub use error::{Error, Result};
 pub use execs::*;
@@ -53,6 +53,7 @@ pub use stats::{LinkStats, Stats};
 pub use stream::{ByteFeed, ByteSink, ByteSource, ByteStream};
 pub use system::*;
 pub use volumes::*;
+pub use wharf_net::Subnet;
 pub use wharf_registry::client::{Credentials, Found};
 pub use wharf_spec::platform::Platform;
 

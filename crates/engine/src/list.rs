@@ -39,6 +39,13 @@ pub(crate) async fn list(inner: &Arc<Inner>, options: ListOptions) -> Result<Vec
     if limit > 0 {
         containers.truncate(limit);
     }
+    let mut links: std::collections::HashMap<_, Vec<String>> = std::collections::HashMap::new();
+    for receiver in inner.index.all().iter().map(|handle| handle.container()).filter(|c| !c.links.is_empty()) {
+        for link in &receiver.links {
+            links.entry(link.source.clone()).or_default().push(format!("{}/{}", receiver.name, link.alias));
+        }
+    }
+    links.values_mut().for_each(|names| names.sort());
     let engine = Engine { inner: inner.clone() };
     let mut rows = Vec::with_capacity(containers.len());
     for container in containers {
@@ -46,6 +53,7 @@ pub(crate) async fn list(inner: &Arc<Inner>, options: ListOptions) -> Result<Vec
         rows.push(Listed {
             image: image(inner, &container),
             status: status(&container, Timestamp::now()),
+            links: links.remove(&container.id).unwrap_or_default(),
             container,
             size,
         });

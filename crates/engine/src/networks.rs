@@ -7,7 +7,7 @@ use wharf_api::network::EndpointSettings;
 use wharf_spec::id::{ContainerId, EndpointId, NetworkId};
 
 use crate::container::handle::Command;
-use crate::container::network::endpoint_request;
+use crate::container::places;
 use crate::{Engine, Error, Filters, Inner, Pruned, Result, blocking, list};
 
 /// A network as it is at one moment.
@@ -104,6 +104,10 @@ pub struct CreateNetwork {
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Only a configuration for others.
+    pub config_only: bool,
+    /// With the configuration of another.
+    pub config_from: bool,
 }
 
 impl Inner {
@@ -111,7 +115,8 @@ impl Inner {
         let pool = |p: &wharf_net::IpamConfig| Pool {
             subnet: p.subnet.to_string(),
             range: p.range.map(|r| r.to_string()).unwrap_or_default(),
-            gateway: p.gateway.map(|g| g.to_string()).unwrap_or_default(),
+            // Docker does not show a gateway that it chose for a subnet it did not
+            gateway: p.gateway.filter(|_| p.gateway_given || !p.given).map(|g| g.to_string()).unwrap_or_default(),
             auxiliary: p.aux.iter().map(|(name, address)| (name.clone(), address.to_string())).collect(),
         };
         let on = |e: wharf_net::Endpoint| {
@@ -205,8 +210,27 @@ impl Engine {
     pub async fn network_create(&self, request: CreateNetwork) -> Result<(NetworkId, String)> {
         let pool =
             |p: Pool| wharf_net::PoolRequest { subnet: p.subnet, range: p.range, gateway: p.gateway, aux: p.auxiliary };
+        match request.scope.as_str() {
+            "" | "local" => {}
+            "swarm" => {
+                return Err(Error::Forbidden("cannot create a swarm scoped network when swarm is not active".into()));
+            }
+            other => return Err(Error::InvalidParameter(format!("invalid network scope: {other}"))),
+        }
+        if request.ingress {
+            return Err(Error::Forbidden("Ingress network can only be global scope network".into()));
+        }
+        if request.config_only || request.config_from {
+            return Err(Error::NotImplemented(
+                "configuration networks (--config-only, --config-from) are not supported".into(),
+            ));
+        }
         let driver = if request.driver.is_empty() { "bridge".to_owned() } else { request.driver.clone() };
         let name = request.name.clone();
+        let mut options = request.options;
+        for (name, value) in self.inner.config.network.options.get(&driver).into_iter().flatten() {
+            options.entry(name.clone()).or_insert_with(|| value.clone());
+        }
         let wish = wharf_net::NetworkRequest {
             name: request.name,
             driver: request.driver,
@@ -218,7 +242,7 @@ impl Engine {
             ipam_driver: request.ipam_driver,
             ipam_options: request.ipam_options,
             pools: request.pools.into_iter().map(pool).collect(),
-            options: request.options,
+            options,
             labels: request.labels,
         };
         let inner = self.inner.clone();
@@ -246,20 +270,7 @@ impl Engine {
                 snapshot.name, found.name
             )));
         }
-        let wish =
-            endpoint_request(&handle.id, &snapshot.name, &snapshot.config, found.name.clone(), endpoint.clone())?;
-        let (inner, id, live) = (self.inner.clone(), handle.id.clone(), handle.live());
-        blocking(move || {
-            match live {
-                Some(live) => {
-                    let netns = wharf_net::Netns::of_process(i32::try_from(live.pid).unwrap_or(0))?;
-                    inner.networks.connect(&id, &netns, &wish).map(drop)?;
-                }
-                None => inner.networks.reserve(&id, &wish)?,
-            }
-            Ok(())
-        })
-        .await?;
+        places::may_join(&found, &snapshot.host_config, &endpoint)?;
         handle.ask(|reply| Command::Networks(found.name.clone(), Some(Box::new(endpoint)), reply)).await?;
         self.inner.network_event("connect", &found.id, &found.name, found.driver.as_str(), Some(&handle.id));
         Ok(())
@@ -270,7 +281,7 @@ impl Engine {
         let found = self.inner.networks.find(network)?;
         let handle = match self.inner.index.resolve(container) {
             Ok(handle) => handle,
-            Err(_) if force => return Ok(()),
+            Err(_) if force => return Err(Error::NotFound(format!("endpoint {container} not found"))),
             Err(error) => return Err(error),
         };
         let snapshot = handle.container();
@@ -280,13 +291,10 @@ impl Engine {
                 handle.id, found.name
             )));
         }
-        if let Some(live) = handle.live() {
-            let (inner, id, name) = (self.inner.clone(), handle.id.clone(), found.name.clone());
-            blocking(move || {
-                let netns = wharf_net::Netns::of_process(i32::try_from(live.pid).unwrap_or(0))?;
-                Ok(inner.networks.disconnect(&id, &netns, &name)?)
-            })
-            .await?;
+        if matches!(found.driver, wharf_net::Driver::Host) {
+            return Err(Error::Forbidden(
+                "container cannot be disconnected from host network - container must be removed".into(),
+            ));
         }
         handle.ask(|reply| Command::Networks(found.name.clone(), None, reply)).await?;
         self.inner.network_event("disconnect", &found.id, &found.name, found.driver.as_str(), Some(&handle.id));

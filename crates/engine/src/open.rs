@@ -96,6 +96,7 @@ fn lock(data_root: &Path) -> Result<File> {
 }
 
 fn network_config(config: &Config) -> Result<NetConfig> {
+    let net = &config.network;
     let bip = config.bip.as_deref().map(str::parse).transpose();
     let bip = bip.map_err(|e| Error::InvalidParameter(format!("bip: {e}")))?;
     let bridge = if config.bridge == "none" {
@@ -104,9 +105,14 @@ fn network_config(config: &Config) -> Result<NetConfig> {
         DefaultBridge::Enabled {
             link: config.bridge.clone(),
             bip,
-            fixed_cidr: None,
-            gateway: None,
+            fixed_cidr: net.fixed_cidr,
+            gateway: net.gateway,
             mtu: config.mtu.unwrap_or(0),
+            ipv6: net.ipv6.then_some(wharf_net::DefaultBridge6 {
+                bip: net.bip6,
+                fixed_cidr: net.fixed_cidr_v6,
+                gateway: net.gateway_v6,
+            }),
         }
     };
     let name_server = (!config.netd.as_os_str().is_empty())
@@ -120,6 +126,9 @@ fn network_config(config: &Config) -> Result<NetConfig> {
         ip6_firewall: gate.ip6,
         userland_proxy: gate.proxy,
         publish_range: gate.publish_range.clone().or_else(ephemeral_ports).unwrap_or(32768..=60999),
+        icc: net.icc,
+        host_binding: net.host_binding,
+        pools: net.pools.clone(),
         name_server,
         ..NetConfig::default()
     })

@@ -16,7 +16,7 @@ use crate::rows::{self, Reservation};
 use crate::wall::Change;
 use crate::{
     Attach, ContainerId, Driver, Endpoint, EndpointId, EndpointRequest, Error, Netns, Network, Networks, Result,
-    Sandbox, ipam, macvlan,
+    Sandbox, Subnet, ipam, macvlan,
 };
 
 /// Number of the first interface we make; `lo` is 1.
@@ -108,10 +108,11 @@ impl Networks {
         };
         let made = inner.plug_live(netns, &endpoint, &network).and_then(|()| inner.reroute(netns, &sandbox));
         if let Err(error) = made {
-            inner.unplug_endpoint(netns, &endpoint);
             inner.world().dismiss_endpoint(container, &endpoint);
+            inner.unplug_endpoint(netns, &endpoint);
             return Err(error);
         }
+        step("net.connect.after_link")?;
         if sandbox.dns {
             inner.rename(container, &sandbox);
         } else if inner.names.is_some() && dns::has_names(&network) {
@@ -151,6 +152,7 @@ impl Networks {
         if old != new {
             inner.redirect_ports(container, &after);
         }
+        step("net.disconnect.after_firewall")?;
         inner.rename(container, &after);
         inner.unplug_endpoint(netns, &endpoint);
         inner.reroute(netns, &after)?;
@@ -227,9 +229,17 @@ fn check_connect(network: &Network, sandbox: &Sandbox) -> Result<()> {
         Driver::None => Err(Error::Forbidden(
             "container cannot be connected to multiple networks with one of the networks in private (none) mode".into(),
         )),
-        Driver::Bridge | Driver::Macvlan => Ok(()),
+        Driver::Bridge | Driver::Macvlan | Driver::Ipvlan => Ok(()),
     }
 }
+
+/// The prefix that an address of that kind has (RFC 3927, RFC 4291).
+fn link_local(address: IpAddr) -> Option<Subnet> {
+    Subnet::new(address, if address.is_ipv4() { 16 } else { 64 })
+}
+
+/// The option by which an endpoint names its interface.
+const INTERFACE: &str = "com.docker.network.endpoint.ifname";
 
 fn static_addresses(request: &EndpointRequest) -> impl Iterator<Item = IpAddr> {
     request.ipv4.map(IpAddr::from).into_iter().chain(request.ipv6.map(IpAddr::from))
@@ -240,6 +250,15 @@ fn check_static(network: &Network, address: IpAddr) -> Result<()> {
         let text = format!("invalid config for network {}: invalid endpoint settings:\n{line}", network.name);
         Error::Invalid(text)
     })
+}
+
+/// An interface that the user named.
+fn interface_name(name: &str, used: &[String]) -> Result<String> {
+    let name = crate::create::link_name(name)?;
+    if name == "lo" || used.contains(&name) {
+        return Err(Error::Invalid(format!("interface name {name} is used more than once")));
+    }
+    Ok(name)
 }
 
 impl World {
@@ -324,11 +343,13 @@ impl World {
             gateway6: None,
             gw_priority: request.gw_priority,
             dns_names: request.dns_names.clone(),
+            links: request.links.clone(),
+            link_local: request.link_local.iter().filter_map(|ip| link_local(*ip)).collect(),
         };
         let prefix = match network.driver {
             Driver::Host | Driver::None => return Ok(endpoint),
             Driver::Bridge => network.bridge.as_ref().map_or("eth", |b| b.prefix.as_str()),
-            Driver::Macvlan => "eth",
+            Driver::Macvlan | Driver::Ipvlan => "eth",
         };
         for address in static_addresses(request) {
             check_static(network, address)?;
@@ -341,12 +362,19 @@ impl World {
             return Err(error);
         }
         for pool in network.pools.iter().filter(|_| !network.internal) {
-            let gateway = pool.aux.get("DefaultGatewayIPv4").copied().or(pool.gateway);
+            let told = if pool.subnet.is_ipv4() { "DefaultGatewayIPv4" } else { "DefaultGatewayIPv6" };
+            let gateway = pool.aux.get(told).copied().or(pool.gateway);
             *(if pool.subnet.is_ipv4() { &mut endpoint.gateway } else { &mut endpoint.gateway6 }) = gateway;
         }
         endpoint.mac = request.mac.or_else(|| endpoint.ipv4.or(endpoint.ipv6).map(|a| mac_of(a.address)));
-        let free = (0..).map(|n: u32| format!("{prefix}{n}")).find(|name| !used.contains(name));
-        endpoint.interface = free.unwrap_or_default();
+        if network.driver == Driver::Ipvlan {
+            // it has that of its parent
+            endpoint.mac = None;
+        }
+        endpoint.interface = match request.options.get(INTERFACE) {
+            None => (0..).map(|n: u32| format!("{prefix}{n}")).find(|name| !used.contains(name)).unwrap_or_default(),
+            Some(name) => interface_name(name, used)?,
+        };
         if network.driver == Driver::Bridge {
             // seven digits of the endpoint's identifier: as in Docker, and unlikely enough to be there twice
             endpoint.host_interface = format!("veth{}", &endpoint.id.as_str()[..7]);
@@ -466,7 +494,7 @@ impl Inner {
         let plug = Plug { endpoint, index, mtu, ipv6: network.ipv6, default_route };
         match &network.bridge {
             Some(options) => self.with_route(|host| bridge::plug(host, self.home.as_fd(), netns, options, &plug)),
-            None if network.driver == Driver::Macvlan => {
+            None if matches!(network.driver, Driver::Macvlan | Driver::Ipvlan) => {
                 self.with_route(|host| macvlan::plug(host, netns, network, &plug))
             }
             None => Ok(()),

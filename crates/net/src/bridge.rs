@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use wharf_netlink::{Batch, BridgePort, Kind, LinkName, Neighbour, NewAddress, NewLink, NewRoute, SetLink, Socket};
 
 use crate::netns::{DEFAULT_DISABLE_IPV6, ignore_missing, write_sysctl};
-use crate::{BridgeOptions, Endpoint, Error, Mac, Netns, Network, Result, Subnet};
+use crate::{BridgeOptions, Endpoint, Error, GatewayMode, Mac, Netns, Network, Result, Subnet};
 
 /// Makes the link of a network as declared, whatever is there. Runs in the machine's namespace; may be repeated.
 pub(crate) fn ensure(socket: &mut Socket, network: &Network, options: &BridgeOptions) -> Result<()> {
@@ -18,10 +18,18 @@ pub(crate) fn ensure(socket: &mut Socket, network: &Network, options: &BridgeOpt
             return Err(Error::Conflict(text));
         }
         Some(link) => link.index,
+        None if options.foreign => {
+            let text = format!("bridge device with non default name {} must be created manually", options.link);
+            return Err(Error::Conflict(text));
+        }
         None => make(socket, network, options)?,
     };
     sysctls(network, options)?;
-    let wanted: Vec<Subnet> = network.pools.iter().filter_map(gateway_of).collect();
+    let own = |p: &&crate::IpamConfig| {
+        let mode = if p.subnet.is_ipv4() { options.mode4 } else { options.mode6 };
+        mode != GatewayMode::Isolated && !(options.inhibit4 && p.subnet.is_ipv4())
+    };
+    let wanted: Vec<Subnet> = network.pools.iter().filter(own).filter_map(gateway_of).collect();
     let mut batch = Batch::new();
     for address in &wanted {
         batch.add_address(&address_on(index, *address));
@@ -98,7 +106,8 @@ pub(crate) struct Plug<'a> {
 impl Plug<'_> {
     /// Address and route, once the interface is there.
     pub(crate) fn configure(&self, batch: &mut Batch) {
-        for address in [self.endpoint.ipv4, self.endpoint.ipv6].into_iter().flatten() {
+        let own = [self.endpoint.ipv4, self.endpoint.ipv6].into_iter().flatten();
+        for address in own.chain(self.endpoint.link_local.iter().copied()) {
             batch.add_address(&address_on(self.index, address));
         }
         for (wanted, gateway) in

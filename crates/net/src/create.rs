@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::address::{from_bits, to_bits};
 use crate::network::PoolRequest;
 use crate::{
-    BridgeOptions, Driver, Error, IpamConfig, Network, NetworkId, NetworkRequest, NetworkRole, Options, Result, Subnet,
-    ipam,
+    BridgeOptions, Driver, Error, GatewayMode, IpamConfig, Network, NetworkId, NetworkRequest, NetworkRole, Options,
+    Result, Subnet, ipam,
 };
 
 const NAME: &str = "com.docker.network.bridge.name";
@@ -15,6 +15,9 @@ const ICC: &str = "com.docker.network.bridge.enable_icc";
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
 const MTU: &str = "com.docker.network.driver.mtu";
+const INHIBIT4: &str = "com.docker.network.bridge.inhibit_ipv4";
+const MODE4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
+const MODE6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
 const PREFIX: &str = "com.docker.network.container_iface_prefix";
 /// What network names may be called that nobody may create.
 const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
@@ -54,19 +57,35 @@ pub(crate) fn plan(request: &NetworkRequest, id: NetworkId, created: i64, world:
     }
     let given = request.pools.iter().map(pool).collect::<Result<Vec<_>, _>>();
     let given = given.map_err(|line| Error::Invalid(format!("invalid network config:\n{line}")))?;
-    let pools = pools(given, (ipv4, ipv6), world)?;
+    let mut pools = pools(given, (ipv4, ipv6), world)?;
     let bridge = match driver {
-        Driver::Bridge => Some(bridge_options(&request.options, &id, world)?),
+        Driver::Bridge => Some(bridge_options(&request.options, &id, request.internal, world)?),
         _ => None,
     };
-    let parent = request.options.get("parent").filter(|_| driver == Driver::Macvlan).cloned();
+    if let Some(options) = &bridge {
+        for pool in &mut pools {
+            let mode = if pool.subnet.is_ipv4() { options.mode4 } else { options.mode6 };
+            if mode == GatewayMode::Isolated && !pool.gateway_given {
+                pool.gateway = None;
+            }
+        }
+    }
+    let shares_wire = matches!(driver, Driver::Macvlan | Driver::Ipvlan);
+    let parent = request.options.get("parent").filter(|p| shares_wire && !p.is_empty()).cloned();
+    if let Some(other) = world.networks.iter().find(|n| parent.is_some() && n.parent == parent && n.driver != driver) {
+        let text = format!("network {} is already using parent interface {}", other.id, parent.unwrap_or_default());
+        return Err(Error::Forbidden(text));
+    }
+    if shares_wire {
+        crate::macvlan::check_options(driver, &request.options)?;
+    }
     Ok(Network {
         id,
         name: request.name.clone(),
         created,
         role: NetworkRole::User,
         driver,
-        internal: request.internal || (driver == Driver::Macvlan && parent.is_none()),
+        internal: request.internal || (shares_wire && parent.is_none()),
         attachable: request.attachable,
         ingress: request.ingress,
         ipv4,
@@ -77,6 +96,7 @@ pub(crate) fn plan(request: &NetworkRequest, id: NetworkId, created: i64, world:
         options: request.options.clone(),
         labels: request.labels.clone(),
         bridge,
+        parent_ours: shares_wire && parent.is_none(),
         parent,
     })
 }
@@ -86,7 +106,11 @@ fn driver(name: &str) -> Result<Driver> {
         "" | "bridge" => Ok(Driver::Bridge),
         "macvlan" => Ok(Driver::Macvlan),
         "host" | "null" => Err(Error::Forbidden(format!("only one instance of \"{name}\" network is allowed"))),
-        "ipvlan" => Err(Error::Unsupported("ipvlan networks are not supported on this host".into())),
+        "ipvlan" => Ok(Driver::Ipvlan),
+        "overlay" => Err(Error::Unsupported(
+            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
+                .into(),
+        )),
         _ => Err(Error::NotFound(format!("plugin \"{name}\""))),
     }
 }
@@ -159,7 +183,8 @@ fn pools(given: Vec<IpamConfig>, (ipv4, ipv6): (bool, bool), world: &World<'_>) 
         let avoid: Vec<Subnet> = taken.iter().copied().chain(world.routes.iter().map(|(route, _)| *route)).collect();
         let subnet = ipam::free_subnet(world.pools, &avoid)
             .ok_or_else(|| Error::Invalid("all predefined address pools have been fully subnetted".into()))?;
-        pools.insert(0, chosen(subnet));
+        // behind what was given, before what is chosen for IPv6
+        pools.push(chosen(subnet));
     }
     if ipv6 && !pools.iter().any(|p| !p.subnet.is_ipv4()) {
         let unique_local = Subnet::new(world.unique_local.into(), 48).into_iter().map(|s| (s, 64)).collect::<Vec<_>>();
@@ -192,7 +217,7 @@ fn first_free(pool: &IpamConfig) -> Option<IpAddr> {
     Some(from_bits(from.address, bits))
 }
 
-fn bridge_options(options: &Options, id: &NetworkId, world: &World<'_>) -> Result<BridgeOptions> {
+fn bridge_options(options: &Options, id: &NetworkId, internal: bool, world: &World<'_>) -> Result<BridgeOptions> {
     let bool_of = |name: &str, default: bool| match options.get(name) {
         None => Ok(default),
         Some(text) => go_bool(text).ok_or_else(|| {
@@ -203,11 +228,33 @@ fn bridge_options(options: &Options, id: &NetworkId, world: &World<'_>) -> Resul
     };
     let mtu = match options.get(MTU) {
         None => world.mtu,
-        Some(text) => text.parse().map_err(|_| {
-            Error::Invalid(format!(
-                "failed to parse {MTU} value: {text} (strconv.Atoi: parsing \"{text}\": invalid syntax)"
-            ))
-        })?,
+        Some(text) => {
+            let number: i64 = text.parse().map_err(|_| {
+                Error::Invalid(format!(
+                    "failed to parse {MTU} value: {text} (strconv.Atoi: parsing \"{text}\": invalid syntax)"
+                ))
+            })?;
+            // what an Ethernet frame can carry at the least (RFC 791: 68 octets) and a bridge at the most; 0 is the default
+            u32::try_from(number)
+                .ok()
+                .filter(|n| *n == 0 || (68..=65_535).contains(n))
+                .map(|n| if n == 0 { world.mtu } else { n })
+                .ok_or_else(|| Error::Invalid(format!("invalid MTU number: {text}")))?
+        }
+    };
+    let mode = |name: &str| match options.get(name).map(String::as_str) {
+        None | Some("" | "nat") => Ok(GatewayMode::Nat),
+        Some("routed") => Ok(GatewayMode::Routed),
+        Some("isolated") if internal => Ok(GatewayMode::Isolated),
+        Some("isolated") => {
+            Err(Error::Invalid("gateway mode 'isolated' can only be used for an internal network".into()))
+        }
+        Some("nat-unprotected") => {
+            Err(Error::Unsupported(format!("{name}: gateway mode nat-unprotected is not supported: use nat or routed")))
+        }
+        Some(text) => {
+            Err(Error::Invalid(format!("failed to parse {name} value: {text} (unknown gateway mode {text})")))
+        }
     };
     let host_binding = match options.get(HOST_BINDING) {
         None => None,
@@ -243,6 +290,9 @@ fn bridge_options(options: &Options, id: &NetworkId, world: &World<'_>) -> Resul
         host_binding,
         prefix,
         foreign: false,
+        mode4: mode(MODE4)?,
+        mode6: mode(MODE6)?,
+        inhibit4: bool_of(INHIBIT4, false)?,
     })
 }
 

@@ -103,6 +103,11 @@ impl World {
             network_name: e.network_name.clone(),
             addresses: [e.ipv4, e.ipv6].into_iter().flatten().map(|a| a.address).collect(),
             names: e.dns_names.clone(),
+            aliases: e
+                .links
+                .iter()
+                .map(|(target, alias)| wharf_netd::Alias { alias: alias.clone(), target: target.clone() })
+                .collect(),
         });
         let outside = sandbox.endpoints.iter().any(|e| network(&e.network).is_some_and(|n| !n.internal));
         let resolvers = match (outside, sandbox.resolvers.as_slice()) {
@@ -110,23 +115,13 @@ impl World {
             (true, []) => machine_resolvers(),
             (true, given) => given.iter().map(|ip| SocketAddr::new(*ip, PORT)).collect(),
         };
-        wharf_netd::Sandbox {
-            container: container.to_string(),
-            places: places.collect(),
-            aliases: sandbox
-                .aliases
-                .iter()
-                .map(|(alias, target)| wharf_netd::Alias { alias: alias.clone(), target: target.clone() })
-                .collect(),
-            resolvers,
-        }
+        wharf_netd::Sandbox { container: container.to_string(), places: places.collect(), resolvers }
     }
 }
 
 /// What of a wish concerns names.
 pub(crate) fn wished(sandbox: &mut Sandbox, wish: &Attach) {
     sandbox.resolvers.clone_from(&wish.resolvers);
-    sandbox.aliases.clone_from(&wish.aliases);
 }
 
 /// Who answers on this machine.

@@ -20,6 +20,10 @@ pub struct EndpointRequest {
     pub mac: Option<Mac>,
     /// Names by which others on the network find this container: its name, short identifier, aliases, host name.
     pub dns_names: Vec<String>,
+    /// Names that only this container knows (`--link` on networks of users): (name of the other, alias).
+    pub links: Vec<(String, String)>,
+    /// Further addresses of the interface (`--link-local-ip`).
+    pub link_local: Vec<IpAddr>,
     /// Driver options of this endpoint.
     pub options: Options,
     /// The endpoint with the highest is the way out.
@@ -41,8 +45,6 @@ pub struct Attach {
     pub links: Vec<Link>,
     /// Resolvers instead of the machine's (`--dns`), for names that are not ours.
     pub resolvers: Vec<IpAddr>,
-    /// Names that only this container knows: (alias, name of the other), for `--link` on networks of users.
-    pub aliases: Vec<(String, String)>,
 }
 
 /// A legacy link: this container may reach the exposed ports of another although containers may not talk.
@@ -83,6 +85,12 @@ pub struct Endpoint {
     pub gw_priority: i64,
     /// Names others find it by.
     pub dns_names: Vec<String>,
+    /// Names of others that only it knows: (name of the other, alias).
+    #[serde(default)]
+    pub links: Vec<(String, String)>,
+    /// Further addresses.
+    #[serde(default)]
+    pub link_local: Vec<Subnet>,
 }
 
 /// All that a running container has on the network.
@@ -102,7 +110,4 @@ pub struct Sandbox {
     /// Resolvers instead of the machine's.
     #[serde(default)]
     pub resolvers: Vec<IpAddr>,
-    /// Private names: (alias, name of the other).
-    #[serde(default)]
-    pub aliases: Vec<(String, String)>,
 }

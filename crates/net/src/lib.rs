@@ -32,6 +32,7 @@ mod explain;
 mod firewall;
 mod graves;
 mod guard;
+mod heal;
 mod ipam;
 mod iptables;
 mod macvlan;
@@ -52,8 +53,9 @@ pub use error::{Error, Result};
 pub use explain::{Explanation, Fact};
 pub use netns::Netns;
 pub use network::{
-    BridgeOptions, Created, Driver, Family, IpamConfig, Network, NetworkRequest, NetworkRole, Options, PoolRequest,
+    BridgeOptions, Created, Driver, Family, GatewayMode, IpamConfig, Network, NetworkRequest, NetworkRole, Options,
+    PoolRequest,
 };
-pub use networks::{Config, DefaultBridge, Firewall, Live, NameServer, Networks};
+pub use networks::{Config, DefaultBridge, DefaultBridge6, Firewall, Live, NameServer, Networks};
 pub use port::{PortBinding, PortRequest, Protocol};
 pub use wharf_spec::id::{ContainerId, EndpointId, NetworkId};

@@ -1,53 +1,143 @@
-//! The macvlan driver: an endpoint is a sub-interface of a parent on the machine, with a MAC of its own on the same wire.
+//! The macvlan and ipvlan drivers: an endpoint is a sub-interface of a parent on the machine, on the same wire, with a MAC of
+//! its own (macvlan) or under that of the parent (ipvlan).
+//!
+//! A parent may be an interface (`eth0`), a VLAN of one (`eth0.50`, made when it is missing and removed with the network), or
+//! missing: then a dummy of the network's own connects its endpoints with each other and nobody else.
 
 use std::os::fd::AsFd;
 
-use wharf_netlink::{Batch, Kind, LinkName, MacvlanMode, NewLink, SetLink, Socket};
+use rustix::io::Errno;
+use wharf_netlink::{Batch, IpvlanMode, Kind, LinkName, MacvlanMode, NewLink, SetLink, Socket};
 
 use crate::bridge::Plug;
-use crate::{Error, Netns, Network, Result};
+use crate::{Driver, Error, Netns, Network, Options, Result};
 
-/// The parent must be there (`eth0`), or be a VLAN of one that is (`eth0.50`), which is made then.
-pub(crate) fn check(socket: &mut Socket, network: &Network) -> Result<()> {
-    mode(network)?;
-    parent(socket, network).map(drop)
-}
-
-fn parent(socket: &mut Socket, network: &Network) -> Result<u32> {
-    let name = network
-        .parent
-        .as_deref()
-        .ok_or_else(|| Error::Unsupported("macvlan networks without a parent interface are not supported".into()))?;
-    if let Some(link) = socket.link(LinkName::Name(name))? {
-        return Ok(link.index);
+/// Whether the options are ones that the driver knows.
+pub(crate) fn check_options(driver: Driver, options: &Options) -> Result<()> {
+    match driver {
+        Driver::Ipvlan => ipvlan_mode(options).map(drop),
+        _ => macvlan_mode(options).map(drop),
     }
-    let missing = || Error::Invalid(format!("parent interface {name} was not found on the host"));
-    let (trunk, id) = name.rsplit_once('.').ok_or_else(missing)?;
-    let id: u16 = id.parse().ok().filter(|id| (1..=4094).contains(id)).ok_or_else(missing)?;
-    let trunk = socket.link(LinkName::Name(trunk))?.ok_or_else(missing)?;
-    let kind = Kind::Vlan { parent: trunk.index, id };
-    socket.run(Batch::new().add_link(&NewLink { name, kind, up: true, ..NewLink::default() }))?;
-    socket.link(LinkName::Name(name))?.map(|l| l.index).ok_or_else(missing)
 }
 
-fn mode(network: &Network) -> Result<MacvlanMode> {
-    match network.options.get("macvlan_mode").map(String::as_str) {
+fn macvlan_mode(options: &Options) -> Result<MacvlanMode> {
+    match options.get("macvlan_mode").map(String::as_str) {
         None | Some("" | "bridge") => Ok(MacvlanMode::Bridge),
         Some("private") => Ok(MacvlanMode::Private),
         Some("vepa") => Ok(MacvlanMode::Vepa),
         Some("passthru") => Ok(MacvlanMode::Passthru),
-        Some(other) => Err(Error::Invalid(format!("unknown macvlan mode: {other}"))),
+        Some(other) => Err(Error::Invalid(format!(
+            "requested macvlan mode '{other}' is not valid, 'bridge' mode is the macvlan driver default"
+        ))),
     }
+}
+
+fn ipvlan_mode(options: &Options) -> Result<IpvlanMode> {
+    if let Some(flag) = options.get("ipvlan_flag").filter(|f| !matches!(f.as_str(), "" | "bridge")) {
+        return Err(Error::Unsupported(format!("ipvlan flag {flag} is not supported: use bridge")));
+    }
+    match options.get("ipvlan_mode").map(String::as_str) {
+        None | Some("" | "l2") => Ok(IpvlanMode::L2),
+        Some("l3") => Ok(IpvlanMode::L3),
+        Some("l3s") => Ok(IpvlanMode::L3s),
+        Some(other) => Err(Error::Invalid(format!(
+            "requested ipvlan mode '{other}' is not valid, 'l2' mode is the ipvlan driver default"
+        ))),
+    }
+}
+
+fn kind(network: &Network, parent: u32) -> Result<Kind<'static>> {
+    Ok(match network.driver {
+        Driver::Ipvlan => Kind::Ipvlan { parent, mode: ipvlan_mode(&network.options)? },
+        _ => Kind::Macvlan { parent, mode: macvlan_mode(&network.options)? },
+    })
+}
+
+/// The name of the dummy that stands for a parent.
+fn dummy(network: &Network) -> String {
+    format!("dm-{}", network.id.short())
+}
+
+fn parent_name(network: &Network) -> String {
+    network.parent.clone().unwrap_or_else(|| dummy(network))
+}
+
+/// Makes sure of the parent, and that this kernel has the driver: a sub-interface is made and removed at once.
+pub(crate) fn prepare(socket: &mut Socket, network: &Network) -> Result<()> {
+    let index = parent(socket, network)?;
+    let probe = format!("wp-{}", network.id.short());
+    let link = NewLink { name: &probe, kind: kind(network, index)?, ..NewLink::default() };
+    let made = socket.run(Batch::new().add_link(&link));
+    if let Err(error) = made {
+        remove(socket, network)?;
+        return Err(match error.errno() {
+            Some(Errno::OPNOTSUPP) => Error::Unsupported(format!(
+                "operation not supported: this kernel has no {} driver",
+                network.driver.as_str()
+            )),
+            Some(Errno::BUSY) => {
+                let parent = parent_name(network);
+                Error::Conflict(format!("parent interface {parent} is used by another kind of network"))
+            }
+            _ => error.into(),
+        });
+    }
+    let mut batch = Batch::new();
+    batch.del_link(LinkName::Name(&probe)).tolerate(&[Errno::NODEV]);
+    Ok(socket.run(&batch)?)
+}
+
+fn parent(socket: &mut Socket, network: &Network) -> Result<u32> {
+    let name = parent_name(network);
+    let name = name.as_str();
+    if let Some(link) = socket.link(LinkName::Name(name))? {
+        return Ok(link.index);
+    }
+    let missing = || Error::Invalid(format!("parent interface {name} was not found on the host"));
+    let kind = if network.parent.is_none() {
+        Kind::Dummy
+    } else {
+        let wrong = || Error::Invalid(format!("invalid subinterface vlan name {name}, example formatting is eth0.10"));
+        let (trunk, id) = name.rsplit_once('.').ok_or_else(wrong)?;
+        let id: u16 = id.parse().ok().filter(|id| (1..=4094).contains(id)).ok_or_else(wrong)?;
+        let trunk = socket.link(LinkName::Name(trunk))?.ok_or_else(missing)?;
+        Kind::Vlan { parent: trunk.index, id }
+    };
+    socket.run(Batch::new().add_link(&NewLink { name, kind, up: true, ..NewLink::default() })).map_err(
+        |error| match (error.errno(), network.parent.is_some()) {
+            (Some(Errno::OPNOTSUPP), true) => {
+                Error::Unsupported("operation not supported: this kernel has no 802.1q driver".into())
+            }
+            (Some(Errno::OPNOTSUPP), false) => Error::Unsupported(format!(
+                "operation not supported: this kernel has no dummy interfaces, which {} networks without -o parent= need",
+                network.driver.as_str()
+            )),
+            _ => error.into(),
+        },
+    )?;
+    socket.link(LinkName::Name(name))?.map(|l| l.index).ok_or_else(missing)
+}
+
+/// Removes a parent that was made for this network.
+pub(crate) fn remove(socket: &mut Socket, network: &Network) -> Result<()> {
+    let name = parent_name(network);
+    let Some(link) = socket.link(LinkName::Name(&name))? else { return Ok(()) };
+    if !network.parent_ours || !matches!(link.kind.as_str(), "dummy" | "vlan") {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    batch.del_link(LinkName::Index(link.index)).tolerate(&[Errno::NODEV]);
+    Ok(socket.run(&batch)?)
 }
 
 /// Makes the sub-interface straight in the container, then gives it address and route.
 pub(crate) fn plug(host: &mut Socket, netns: &Netns, network: &Network, plug: &Plug<'_>) -> Result<()> {
-    let kind = Kind::Macvlan { parent: parent(host, network)?, mode: mode(network)? };
+    let index = parent(host, network)?;
     let name = plug.endpoint.interface.as_str();
     let mut batch = Batch::new();
     batch.add_link(&NewLink {
         name,
-        kind,
+        kind: kind(network, index)?,
         mac: plug.endpoint.mac.map(|m| m.0),
         index: Some(plug.index),
         netns: Some(netns.as_fd()),

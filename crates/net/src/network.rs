@@ -23,6 +23,8 @@ pub enum Driver {
     None,
     /// Sub-interfaces of a parent with MACs of their own.
     Macvlan,
+    /// Sub-interfaces of a parent under its MAC.
+    Ipvlan,
 }
 
 impl Driver {
@@ -33,6 +35,7 @@ impl Driver {
             Self::Host => "host",
             Self::None => "null",
             Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
         }
     }
 }
@@ -73,6 +76,19 @@ pub struct IpamConfig {
     pub gateway_given: bool,
 }
 
+/// How endpoints of one family reach the world beyond their bridge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GatewayMode {
+    /// Over the bridge, with the machine's address.
+    #[default]
+    Nat,
+    /// Over the bridge, with addresses of their own.
+    Routed,
+    /// Not at all: the bridge itself has no address.
+    Isolated,
+}
+
 /// What the bridge driver needs to know, parsed from the options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BridgeOptions {
@@ -90,6 +106,15 @@ pub struct BridgeOptions {
     pub prefix: String,
     /// The link was there before us and stays when the network goes.
     pub foreign: bool,
+    /// IPv4 beyond the bridge.
+    #[serde(default)]
+    pub mode4: GatewayMode,
+    /// IPv6 beyond the bridge.
+    #[serde(default)]
+    pub mode6: GatewayMode,
+    /// The bridge gets no IPv4 address: somebody else is the gateway.
+    #[serde(default)]
+    pub inhibit4: bool,
 }
 
 /// A network as it is. Immutable; a change makes a new one.
@@ -127,8 +152,11 @@ pub struct Network {
     pub labels: BTreeMap<String, String>,
     /// For the bridge driver.
     pub bridge: Option<BridgeOptions>,
-    /// For macvlan: parent interface.
+    /// For macvlan and ipvlan: parent interface; `None` is a dummy of the network's own.
     pub parent: Option<String>,
+    /// The parent was made for this network and goes with it.
+    #[serde(default)]
+    pub parent_ours: bool,
 }
 
 /// A wish for a network, one field for each of the API's.

@@ -105,7 +105,20 @@ pub enum DefaultBridge {
         gateway: Option<Ipv4Addr>,
         /// Bytes (`--mtu`); 0 takes 1500.
         mtu: u32,
+        /// IPv6 on it (`--ipv6`).
+        ipv6: Option<DefaultBridge6>,
     },
+}
+
+/// IPv6 on the network `bridge`.
+#[derive(Debug, Clone, Default)]
+pub struct DefaultBridge6 {
+    /// Address of the bridge with the prefix of its subnet (`--bip6`); `None` takes `fixed_cidr`, or a unique local one.
+    pub bip: Option<Subnet>,
+    /// Addresses are given out of this part only (`--fixed-cidr-v6`).
+    pub fixed_cidr: Option<Subnet>,
+    /// Gateway to tell containers instead of the bridge (`--default-gateway-v6`).
+    pub gateway: Option<Ipv6Addr>,
 }
 
 impl Default for Config {
@@ -117,6 +130,7 @@ impl Default for Config {
                 fixed_cidr: None,
                 gateway: None,
                 mtu: 0,
+                ipv6: None,
             },
             ip_forward: true,
             ip_masq: true,
@@ -161,7 +175,7 @@ pub(crate) struct Inner {
     namespaces: netns::Pool,
     graves: Graves,
     routes: Mutex<Vec<Socket>>,
-    topology: Mutex<()>,
+    pub(crate) topology: Mutex<()>,
     pub(crate) wall: Mutex<Wall>,
     pub(crate) world: Mutex<World>,
 }
@@ -287,7 +301,10 @@ impl Networks {
         for network in kept.networks {
             world.insert(network);
         }
-        predefined::ensure(&mut world, &config, mtu, &host_routes(&mut route)?, &db)?;
+        let unique_local = world.unique_local(&db)?;
+        let facts =
+            predefined::Facts { mtu, routes: host_routes(&mut route)?, links: host_links(&mut route)?, unique_local };
+        predefined::ensure(&mut world, &config, &facts, &db)?;
         world.hold_what_is_kept(config.userland_proxy);
         if config.ip_forward {
             switch_on("net/ipv4/ip_forward")?;
@@ -325,6 +342,7 @@ impl Networks {
         };
         let networks = Self { inner: Arc::new(inner) };
         crate::guard::start(&networks.inner)?;
+        crate::heal::start(&networks.inner)?;
         crate::dns::guard(&networks.inner);
         Ok(networks)
     }
@@ -346,6 +364,24 @@ impl Networks {
         self.inner.world().find(name)
     }
 
+    /// A container that may run has another name now: others find it by that one.
+    pub fn rename(&self, container: &ContainerId, old: &str, new: &str) {
+        let inner = &*self.inner;
+        let sandbox = {
+            let mut world = inner.world();
+            let Some(sandbox) = world.sandboxes.get_mut(container) else { return };
+            for endpoint in &mut sandbox.endpoints {
+                endpoint.container_name = new.to_owned();
+                if let Some(name) = endpoint.dns_names.iter_mut().find(|name| *name == old) {
+                    *name = new.to_owned();
+                }
+            }
+            sandbox.clone()
+        };
+        inner.rename(container, &sandbox);
+        rows::put_sandbox(&inner.db, container, &sandbox);
+    }
+
     /// Who is on a network.
     pub fn endpoints(&self, network: &Network) -> Vec<Endpoint> {
         self.inner.world().on(&network.id).cloned().collect()
@@ -362,7 +398,7 @@ impl Networks {
         let _alone = lock(&inner.topology);
         let routes = inner.with_route(host_routes)?;
         let id = NetworkId::generate(|bytes| random(bytes));
-        let network = {
+        let mut network = {
             let mut world = inner.world();
             let unique_local = world.unique_local(&inner.db)?;
             let pools = inner.config.pools();
@@ -371,6 +407,9 @@ impl Networks {
             let facts = create::World { networks, routes: &routes, pools: &pools, unique_local, mtu: inner.mtu };
             create::plan(request, id, now(), &facts)?
         };
+        if let Some(parent) = &network.parent {
+            network.parent_ours = inner.with_route(|route| Ok(route.link(LinkName::Name(parent))?.is_none()))?;
+        }
         // intent before effect: after a crash from here on the next start makes what is missing
         rows::put_network(&inner.db, &network)?;
         let made = step("net.create.after_row").and_then(|()| inner.bring_up(&network));
@@ -392,7 +431,8 @@ impl Networks {
         }
         {
             let mut world = inner.world();
-            let active: Vec<_> = world.on(&network.id).map(|e| (e.container_name.clone(), e.id.clone())).collect();
+            let mut active: Vec<_> = world.on(&network.id).map(|e| (e.container_name.clone(), e.id.clone())).collect();
+            active.sort();
             if !active.is_empty() {
                 let list: Vec<_> =
                     active.iter().map(|(name, id)| format!("name:{name:?} id:\"{}\"", id.short())).collect();
@@ -448,8 +488,8 @@ impl Inner {
                 return Err(error);
             }
         }
-        if network.driver == Driver::Macvlan {
-            self.with_route(|route| crate::macvlan::check(route, network))?;
+        if matches!(network.driver, Driver::Macvlan | Driver::Ipvlan) {
+            self.with_route(|route| crate::macvlan::prepare(route, network))?;
         }
         if let Err(error) = step("net.create.after_link") {
             self.remove_link(network);
@@ -491,6 +531,13 @@ impl Inner {
     fn remove_link(&self, network: &Network) {
         if let Some(options) = &network.bridge
             && let Err(error) = self.with_route(|route| bridge::remove(route, options))
+        {
+            tracing::error!(network = network.name, %error, "link of a removed network stays");
+        }
+        let other = |n: &Arc<Network>| n.id != network.id && n.parent.is_some() && n.parent == network.parent;
+        if network.parent_ours
+            && !self.world().networks.values().any(other)
+            && let Err(error) = self.with_route(|route| crate::macvlan::remove(route, network))
         {
             tracing::error!(network = network.name, %error, "link of a removed network stays");
         }
@@ -558,6 +605,18 @@ fn host_routes(socket: &mut Socket) -> Result<Vec<(Subnet, String)>> {
     let name = |r: &Route| links.iter().find(|l| Some(l.index) == r.link).map_or_else(String::new, |l| l.name.clone());
     let ours = |r: &&Route| r.table == MAIN && r.kind == UNICAST && r.to.1 > 0;
     Ok(routes.iter().filter(ours).filter_map(|r| Some((Subnet::new(r.to.0, r.to.1)?, name(r)))).collect())
+}
+
+/// The global addresses of the machine's links.
+fn host_links(socket: &mut Socket) -> Result<Vec<(String, Subnet)>> {
+    const GLOBAL: u8 = 0;
+    let links = socket.links()?;
+    let addresses = socket.addresses()?;
+    let named = |a: &wharf_netlink::Address| {
+        let link = links.iter().find(|l| l.index == a.link)?;
+        Some((link.name.clone(), Subnet::new(a.address, a.prefix)?))
+    };
+    Ok(addresses.iter().filter(|a| a.scope == GLOBAL).filter_map(named).collect())
 }
 
 /// The MTU of the link that leads out: more than it takes would be cut to pieces or lost.

@@ -1,7 +1,7 @@
 //! The networks that are always there: `bridge`, `host` and `none`.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use wharf_state::Db;
 
@@ -11,21 +11,28 @@ use crate::{
     Subnet, create, ipam, rows,
 };
 
+/// What is there already on the machine.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// Of the link that leads out.
+    pub(crate) mtu: u32,
+    /// Destinations, each with the name of its link.
+    pub(crate) routes: Vec<(Subnet, String)>,
+    /// Addresses of links.
+    pub(crate) links: Vec<(String, Subnet)>,
+    /// First 48 bits of our own IPv6 subnets.
+    pub(crate) unique_local: Ipv6Addr,
+}
+
 /// Puts them into the world as the configuration says; identifiers and subnet stay what they were.
-pub(crate) fn ensure(
-    world: &mut World,
-    config: &Config,
-    way_out_mtu: u32,
-    routes: &[(Subnet, String)],
-    db: &Db,
-) -> Result<()> {
+pub(crate) fn ensure(world: &mut World, config: &Config, facts: &Facts, db: &Db) -> Result<()> {
     for (name, driver) in [("host", Driver::Host), ("none", Driver::None)] {
         if world.find(name).is_err() {
             keep(world, plain(name, driver), db)?;
         }
     }
     let old = world.networks.values().find(|n| n.name == "bridge").cloned();
-    let DefaultBridge::Enabled { link, bip, fixed_cidr, gateway, mtu } = &config.bridge else {
+    let DefaultBridge::Enabled { link, bip, fixed_cidr, gateway, mtu, ipv6 } = &config.bridge else {
         if let Some(old) = old {
             rows::delete_network(db, &old.id)?;
             world.networks.remove(&old.id);
@@ -34,44 +41,66 @@ pub(crate) fn ensure(
         return Ok(());
     };
     let link = create::link_name(link)?;
-    let subnet = match (bip, old.as_ref().and_then(|n| n.pools.first())) {
-        (Some(bip), _) => *bip,
+    let before = |v4: bool| old.iter().flat_map(|n| &n.pools).find(move |p| p.subnet.is_ipv4() == v4);
+    // the address of a bridge that somebody else made is the one that it has
+    let there = facts.links.iter().find(|(name, a)| *name == link && link != OURS && a.is_ipv4()).map(|(_, a)| *a);
+    let subnet = match (bip.or(there), before(true)) {
+        (Some(bip), _) => bip,
         (None, Some(pool)) => Subnet { address: pool.gateway.unwrap_or(pool.subnet.address), ..pool.subnet },
-        (None, None) => choose(world, config, routes, &link)?,
+        (None, None) => choose(world, config, facts, &link)?,
     };
-    let mut pool = create::chosen(subnet.network());
-    if subnet != subnet.network() {
-        pool.gateway = Some(subnet.address);
+    let mut pools = vec![pool(subnet, *fixed_cidr, gateway.map(IpAddr::from))?];
+    if let Some(six) = ipv6 {
+        let subnet = match (six.bip.or(six.fixed_cidr), before(false)) {
+            (Some(given), _) => given,
+            (None, Some(pool)) => Subnet { address: pool.gateway.unwrap_or(pool.subnet.address), ..pool.subnet },
+            (None, None) => {
+                let ours: Vec<_> = Subnet::new(facts.unique_local.into(), 48).into_iter().map(|s| (s, 64)).collect();
+                let taken: Vec<_> = world.networks.values().flat_map(|n| n.pools.iter().map(|p| p.subnet)).collect();
+                ipam::free_subnet(&ours, &taken)
+                    .ok_or_else(|| Error::Conflict("no IPv6 subnet is free for the default bridge".into()))?
+            }
+        };
+        let part = six.fixed_cidr.filter(|_| six.bip.is_some());
+        pools.push(pool(subnet, part, six.gateway.map(IpAddr::from))?);
     }
-    pool.range = match fixed_cidr {
-        Some(range) if !pool.subnet.covers(range) => {
-            let text = format!("fixed-cidr {range} is not within the subnet {} of the bridge", pool.subnet);
-            return Err(Error::Invalid(text));
-        }
-        range => range.map(|r| r.network()),
-    };
-    pool = with_gateway(pool, *gateway)?;
-    let mtu = if *mtu > 0 { *mtu } else { way_out_mtu };
-    let network = bridge(old.as_deref(), link, pool, mtu, config);
+    let mtu = if *mtu > 0 { *mtu } else { facts.mtu };
+    let network = bridge(old.as_deref(), link, pools, mtu, config);
     if old.as_deref() == Some(&network) {
         return Ok(());
     }
     keep(world, network, db)
 }
 
-fn with_gateway(mut pool: IpamConfig, gateway: Option<Ipv4Addr>) -> Result<IpamConfig> {
+/// The pool of a subnet that is written as the address of the bridge in it.
+fn pool(bip: Subnet, part: Option<Subnet>, gateway: Option<IpAddr>) -> Result<IpamConfig> {
+    let mut pool = create::chosen(bip.network());
+    if bip != bip.network() {
+        pool.gateway = Some(bip.address);
+    }
+    if let Some(part) = part {
+        if !pool.subnet.covers(&part) {
+            let text = format!("fixed-cidr {part} is not within the subnet {} of the bridge", pool.subnet);
+            return Err(Error::Invalid(text));
+        }
+        pool.range = Some(part.network());
+    }
     if let Some(gateway) = gateway {
-        if !pool.subnet.contains(gateway.into()) {
+        if !pool.subnet.contains(gateway) {
             return Err(Error::Invalid(format!("default gateway {gateway} is not within the subnet {}", pool.subnet)));
         }
-        pool.aux.insert("DefaultGatewayIPv4".into(), gateway.into());
+        let name = if gateway.is_ipv4() { "DefaultGatewayIPv4" } else { "DefaultGatewayIPv6" };
+        pool.aux.insert(name.into(), gateway);
     }
     Ok(pool)
 }
 
-fn choose(world: &World, config: &Config, routes: &[(Subnet, String)], link: &str) -> Result<Subnet> {
+/// The bridge that we make ourselves.
+const OURS: &str = "docker0";
+
+fn choose(world: &World, config: &Config, facts: &Facts, link: &str) -> Result<Subnet> {
     let pools = if config.pools.is_empty() { ipam::default_pools() } else { config.pools.clone() };
-    let others = routes.iter().filter(|(_, name)| name != link).map(|(route, _)| *route);
+    let others = facts.routes.iter().filter(|(_, name)| name != link).map(|(route, _)| *route);
     let taken: Vec<_> = world.networks.values().flat_map(|n| n.pools.iter().map(|p| p.subnet)).chain(others).collect();
     ipam::free_subnet(&pools, &taken)
         .ok_or_else(|| Error::Conflict("no address pool is free for the default bridge".into()))
@@ -102,10 +131,11 @@ fn plain(name: &str, driver: Driver) -> Network {
         labels: BTreeMap::new(),
         bridge: None,
         parent: None,
+        parent_ours: false,
     }
 }
 
-fn bridge(old: Option<&Network>, link: String, pool: IpamConfig, mtu: u32, config: &Config) -> Network {
+fn bridge(old: Option<&Network>, link: String, pools: Vec<IpamConfig>, mtu: u32, config: &Config) -> Network {
     let host_binding = config.host_binding.map_or_else(|| "0.0.0.0".to_owned(), |ip| ip.to_string());
     let options = [
         ("default_bridge", "true".to_owned()),
@@ -121,17 +151,21 @@ fn bridge(old: Option<&Network>, link: String, pool: IpamConfig, mtu: u32, confi
     Network {
         id: old.map_or(fresh.id, |n| n.id.clone()),
         created: old.map_or(fresh.created, |n| n.created),
-        pools: vec![pool],
+        ipv6: pools.iter().any(|p| !p.subnet.is_ipv4()),
+        pools,
         options,
         bridge: Some(BridgeOptions {
             // a bridge by another name than ours belongs to whoever made it
-            foreign: link != "docker0",
+            foreign: link != OURS,
             link,
             mtu,
             icc: config.icc,
             masquerade: config.ip_masq,
             host_binding: config.host_binding,
             prefix: "eth".into(),
+            mode4: Default::default(),
+            mode6: Default::default(),
+            inhibit4: false,
         }),
         ..plain("bridge", Driver::Bridge)
     }

@@ -82,7 +82,8 @@ fn r_net_08_private_aliases() {
     machine.answer_outside(None);
     let networks = machine.open(Config { name_server: Some(machine.name_server()), ..Config::default() });
     machine.run(|| networks.create(&named("my_net"))).unwrap();
-    let wish = Attach { aliases: vec![("webdb".into(), "db".into())], ..on("my_net", &["web"]) };
+    let mut wish = on("my_net", &["web"]);
+    wish.endpoints[0].links.push(("db".into(), "webdb".into()));
     let web = machine.start(&networks, 1, &wish);
     assert!(web.resolve(dns::Over::Udp, "webdb", dns::A).is_err(), "the source comes later");
     let db = machine.start(&networks, 2, &on("my_net", &["db"]));

@@ -8,8 +8,8 @@ use crate::message::{answers, times_to_live};
 
 /// A resolver that has not answered by then is asked once more, together with the next one.
 pub(crate) const HEDGE: Duration = Duration::from_millis(600);
-/// The asker has given up by then (glibc: 5 s).
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// Then the asker is told that nobody answers, just before it gives up by itself (glibc: 5 s).
+pub(crate) const PATIENCE: Duration = Duration::from_millis(4500);
 /// More answers than this are not kept.
 const CACHE_ENTRIES: usize = 1024;
 /// No answer is kept longer, whatever it says.
@@ -49,18 +49,20 @@ impl Pending {
         let same = resolvers.iter().filter(|r| r.is_ipv4() == family.is_ipv4()).copied().collect();
         let mut pending =
             Self { socket, query: bytes, id, resolvers: same, asked: 0, next: now + HEDGE, deadline: now + PATIENCE };
-        pending.ask(now);
-        Ok(pending)
+        // one that cannot be reached is passed over
+        if (0..pending.resolvers.len()).any(|_| pending.ask(now)) {
+            return Ok(pending);
+        }
+        Err(std::io::ErrorKind::HostUnreachable.into())
     }
 
-    /// Asks one more resolver (and, when all have been asked, each again in turn).
-    pub(crate) fn ask(&mut self, now: Instant) {
-        if let Some(resolver) = self.resolvers.get(self.asked % self.resolvers.len().max(1)) {
-            // one that cannot be reached is like one that does not answer
-            let _ = self.socket.send_to(&self.query, resolver);
-        }
+    /// Asks one more resolver (and, when all have been asked, each again in turn). Says whether the question went out.
+    pub(crate) fn ask(&mut self, now: Instant) -> bool {
+        let resolver = self.resolvers.get(self.asked % self.resolvers.len().max(1));
+        let sent = resolver.is_some_and(|to| self.socket.send_to(&self.query, to).is_ok());
         self.asked += 1;
         self.next = now + HEDGE;
+        sent
     }
 
     /// The question as it was asked.

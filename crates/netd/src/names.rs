@@ -82,13 +82,14 @@ impl Names {
     pub(crate) fn lookup(&mut self, asker: &str, name: &str) -> Vec<IpAddr> {
         self.turn = self.turn.wrapping_add(1);
         let Some(sandbox) = self.sandboxes.get(asker) else { return Vec::new() };
-        let alias = sandbox.aliases.iter().find(|a| a.alias.eq_ignore_ascii_case(name));
-        let target = alias.map(|a| a.target.to_ascii_lowercase());
-        let name = target.as_deref().unwrap_or(name);
         for place in &sandbox.places {
             let Some(zone) = self.networks.get(&place.network) else { continue };
             // `web.my_net` is `web` on my_net
-            let short = name.strip_suffix(&place.network_name.to_ascii_lowercase()).and_then(|n| n.strip_suffix('.'));
+            let suffix = place.network_name.to_ascii_lowercase();
+            let short = name.strip_suffix(&suffix).and_then(|n| n.strip_suffix('.'));
+            let alias = place.aliases.iter().find(|a| a.alias.eq_ignore_ascii_case(name));
+            let target = alias.map(|a| a.target.to_ascii_lowercase());
+            let name = target.as_deref().unwrap_or(name);
             let found = zone.forward.get(name).or_else(|| zone.forward.get(short?));
             if let Some(found) = found {
                 let mut addresses: Vec<IpAddr> = found.iter().map(|(_, address)| *address).collect();
@@ -123,6 +124,7 @@ mod tests {
                 network_name: network.into(),
                 addresses: vec![address.parse().unwrap()],
                 names: names.iter().map(|n| (*n).to_owned()).collect(),
+                aliases: Vec::new(),
             }],
             ..Sandbox::default()
         }
@@ -162,7 +164,9 @@ mod tests {
     fn r_net_08_an_alias_is_private_and_may_come_before_its_target() {
         let mut names = Names::default();
         let alias = Alias { alias: "webdb".into(), target: "db".into() };
-        names.put(Sandbox { aliases: vec![alias], ..sandbox("1", "a", "10.0.0.2", &["web"]) });
+        let mut web = sandbox("1", "a", "10.0.0.2", &["web"]);
+        web.places[0].aliases.push(alias);
+        names.put(web);
         assert!(names.lookup("1", "webdb").is_empty());
         names.put(sandbox("2", "a", "10.0.0.3", &["db"]));
         assert_eq!(names.lookup("1", "webdb"), ["10.0.0.3".parse::<IpAddr>().unwrap()]);

@@ -89,8 +89,6 @@ pub struct Sandbox {
     pub container: String,
     /// Its places on networks.
     pub places: Vec<Place>,
-    /// Names that only this container knows.
-    pub aliases: Vec<Alias>,
     /// Who answers everything else; empty for nobody (internal networks).
     pub resolvers: Vec<SocketAddr>,
 }
@@ -106,6 +104,8 @@ pub struct Place {
     pub addresses: Vec<IpAddr>,
     /// Names there, the first being the one that answers a reverse question.
     pub names: Vec<String>,
+    /// Names there that only this container knows.
+    pub aliases: Vec<Alias>,
 }
 
 /// A name of another container that only one knows (`--link other:alias`).

@@ -114,6 +114,11 @@ struct Upstream {
     input: Vec<u8>,
     client: u64,
     id: [u8; 2],
+    /// The question, for the next resolver.
+    query: Vec<u8>,
+    /// Whom to ask when this one does not answer.
+    others: Vec<SocketAddr>,
+    answered: bool,
     deadline: Instant,
 }
 
@@ -311,10 +316,11 @@ impl Server {
         if *pending >= PENDING_EACH {
             return Err(std::io::ErrorKind::WouldBlock.into());
         }
+        let started = Pending::start(query, resolvers, Instant::now())?;
         *pending += 1;
-        let pending = Pending::start(query, resolvers, Instant::now())?;
-        let next = pending.next;
-        let token = self.add(Source::Pending { pending, container: container.into(), udp, to }, EventFlags::IN)?;
+        let next = started.next;
+        let token =
+            self.add(Source::Pending { pending: started, container: container.into(), udp, to }, EventFlags::IN)?;
         self.timers.insert((next, token));
         Ok(())
     }
@@ -337,7 +343,7 @@ impl Server {
             let next = match self.sources.get_mut(&token) {
                 Some(Source::Pending { pending, .. }) if now < pending.deadline => {
                     pending.ask(now);
-                    Some(pending.next)
+                    Some(pending.next.min(pending.deadline))
                 }
                 Some(Source::Client(client)) if now < client.deadline => Some(client.deadline),
                 Some(Source::Upstream(upstream)) if now < upstream.deadline => Some(upstream.deadline),
@@ -345,8 +351,32 @@ impl Server {
             };
             match next {
                 Some(next) => drop(self.timers.insert((next, token))),
-                None => self.remove(token),
+                None => self.give_up(token),
             }
+        }
+    }
+
+    /// Time is up for a source: whoever asked is told that nobody answered.
+    fn give_up(&mut self, token: u64) {
+        match self.sources.get(&token) {
+            Some(Source::Pending { pending, udp, to, .. }) => {
+                let answer = message::error(&pending.original(), SERVER_FAILURE);
+                if let Some(Source::Udp { socket, .. }) = self.sources.get(udp) {
+                    let _ = socket.send_to(&answer, to);
+                }
+                self.remove(token);
+            }
+            Some(Source::Upstream(_)) => self.next_upstream(token),
+            _ => self.remove(token),
+        }
+    }
+
+    /// A resolver does not answer over TCP: the next one is asked, and after the last the asker is told.
+    fn next_upstream(&mut self, token: u64) {
+        let Some(Source::Upstream(upstream)) = self.sources.remove(&token) else { return };
+        let (client, query) = (upstream.client, upstream.query);
+        if self.forward_stream(client, &query, &upstream.others).is_err() {
+            self.stream_answer(client, &message::error(&query, SERVER_FAILURE));
         }
     }
 
@@ -388,6 +418,7 @@ impl Server {
                         Ok(mut frames) => {
                             let (client, id) = (upstream.client, upstream.id);
                             let mut answer = frames.swap_remove(0);
+                            upstream.answered = true;
                             if answer.len() > 2 {
                                 answer[..2].copy_from_slice(&id);
                                 self.stream_answer(client, &answer);
@@ -400,8 +431,11 @@ impl Server {
             }
             _ => true,
         };
-        if !keep {
-            self.remove(token);
+        let failed = |s: &Source| matches!(s, Source::Upstream(upstream) if !upstream.answered);
+        match keep {
+            true => {}
+            false if self.sources.get(&token).is_some_and(failed) => self.next_upstream(token),
+            false => self.remove(token),
         }
     }
 
@@ -418,18 +452,24 @@ impl Server {
 
     fn forward_stream(&mut self, client: u64, query: &[u8], resolvers: &[SocketAddr]) -> std::io::Result<()> {
         use rustix::net::{AddressFamily, SocketType, connect, socket_with};
-        let Some(resolver) = resolvers.first() else { return Err(std::io::ErrorKind::NotConnected.into()) };
+        let Some((resolver, others)) = resolvers.split_first() else {
+            return Err(std::io::ErrorKind::NotConnected.into());
+        };
         let family = if resolver.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(family, SocketType::STREAM, flags, None)?;
         match connect(&socket, resolver) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
-            Err(errno) => return Err(errno.into()),
+            Err(_) => return self.forward_stream(client, query, others),
         }
-        let deadline = Instant::now() + PATIENCE;
+        // the whole of it has to be over before the asker gives up: three resolvers at the most
+        let deadline = Instant::now() + PATIENCE / 3;
         let upstream = Upstream {
             stream: TcpStream::from(socket),
             output: framed(query),
+            query: query.to_vec(),
+            others: others.to_vec(),
+            answered: false,
             input: Vec::new(),
             client,
             id: [query[0], query[1]],

@@ -14,6 +14,7 @@ fn sandbox(container: &str, name: &str) -> Sandbox {
         network_name: "net".into(),
         addresses: vec!["10.0.0.2".parse().unwrap()],
         names: vec![name.into()],
+        aliases: Vec::new(),
     };
     Sandbox { container: container.into(), places: vec![place], ..Sandbox::default() }
 }

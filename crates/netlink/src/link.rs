@@ -70,6 +70,13 @@ pub enum Kind<'a> {
         /// Who may talk to whom.
         mode: MacvlanMode,
     },
+    /// Shares the wire of `parent` under its MAC.
+    Ipvlan {
+        /// Number of the parent.
+        parent: u32,
+        /// How frames find their way.
+        mode: IpvlanMode,
+    },
     /// 802.1q sub-interface.
     Vlan {
         /// Number of the parent.
@@ -97,10 +104,22 @@ impl Kind<'_> {
             Self::Bridge => "bridge",
             Self::Veth(_) => "veth",
             Self::Macvlan { .. } => "macvlan",
+            Self::Ipvlan { .. } => "ipvlan",
             Self::Vlan { .. } => "vlan",
             Self::Vxlan { .. } => "vxlan",
         }
     }
+}
+
+/// How ipvlan interfaces of one parent reach each other and the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpvlanMode {
+    /// As ports of a switch.
+    L2,
+    /// By routing; no broadcasts.
+    L3,
+    /// By routing, seen by the firewall.
+    L3s,
 }
 
 /// Who may talk to whom on one parent.
@@ -302,7 +321,9 @@ fn new_link(w: &mut Writer, link: &NewLink<'_>) {
         w.u32(IFLA_NET_NS_FD, netns.as_raw_fd() as u32);
     }
     match link.kind {
-        Kind::Macvlan { parent, .. } | Kind::Vlan { parent, .. } => w.u32(IFLA_LINK, parent),
+        Kind::Macvlan { parent, .. } | Kind::Ipvlan { parent, .. } | Kind::Vlan { parent, .. } => {
+            w.u32(IFLA_LINK, parent);
+        }
         Kind::Veth(_) => {
             // a pair is lockless: more queues only cost a kernel object each
             w.u32(IFLA_NUM_TX_QUEUES, 1);
@@ -331,6 +352,15 @@ fn info(w: &mut Writer, kind: &Kind<'_>) {
                 MacvlanMode::Passthru => 8,
             };
             w.nested(IFLA_INFO_DATA, |w| w.u32(IFLA_MACVLAN_MODE, mode));
+        }
+        Kind::Ipvlan { mode, .. } => {
+            const IFLA_IPVLAN_MODE: u16 = 1;
+            let mode = match mode {
+                IpvlanMode::L2 => 0,
+                IpvlanMode::L3 => 1,
+                IpvlanMode::L3s => 2,
+            };
+            w.nested(IFLA_INFO_DATA, |w| w.u16(IFLA_IPVLAN_MODE, mode));
         }
         Kind::Vlan { id, .. } => w.nested(IFLA_INFO_DATA, |w| w.u16(IFLA_VLAN_ID, *id)),
         Kind::Vxlan { id, port, local, learning } => w.nested(IFLA_INFO_DATA, |w| {

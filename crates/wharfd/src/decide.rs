@@ -5,7 +5,7 @@ use crate::settings::{SettingsError, Values};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use wharf_engine::{Config, Dns, Firewall, Gate, RESERVED_RUNTIMES, Runtime};
+use wharf_engine::{Config, Dns, Firewall, Gate, NetworkConfig, RESERVED_RUNTIMES, Runtime, Subnet};
 
 /// Everything decided before anything is touched.
 #[derive(Debug)]
@@ -92,6 +92,7 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
         bip: values.value("bip").map(str::to_owned),
         mtu: values.number("mtu")?,
         gate: gate(values)?,
+        network: network(values)?,
         dns,
         default_ulimits: ulimits(values)?,
         default_shm_size: values.value("default-shm-size").map_or(Ok(64 << 20), size)?,
@@ -250,6 +251,76 @@ fn server(text: &str) -> Result<String, SettingsError> {
     valid.then(|| text.to_owned()).ok_or_else(|| SettingsError::Invalid(format!("{text} is not an ip address")))
 }
 
+/// What the flags say about networks.
+fn network(values: &Values) -> Result<NetworkConfig, SettingsError> {
+    let invalid = |text: String| Err(SettingsError::Invalid(text));
+    fn parse<T: std::str::FromStr>(values: &Values, key: &'static str) -> Result<Option<T>, SettingsError> {
+        let Some(text) = values.value(key).filter(|text| !text.is_empty()) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| SettingsError::Invalid(format!("invalid value \"{text}\" for \"{key}\"")))
+    }
+    if values.value("bip").is_some() && values.value("bridge").is_some() {
+        return invalid("You specified -b & --bip, mutually exclusive options. Please specify only one".into());
+    }
+    let icc = values.switch("icc", true);
+    if !icc && !values.switch("iptables", true) {
+        return invalid(
+            "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true"
+                .into(),
+        );
+    }
+    if let Some(text) = values.value("bip").filter(|t| t.parse::<Subnet>().is_err()) {
+        return invalid(format!("invalid value \"{text}\" for \"bip\": invalid CIDR address"));
+    }
+    let mut options = BTreeMap::<String, BTreeMap<String, String>>::new();
+    for text in values.list("default-network-opts") {
+        // DRIVER=OPTION=VALUE
+        let parts = text.split_once('=').and_then(|(driver, rest)| Some((driver, rest.split_once('=')?)));
+        let Some((driver, (option, value))) = parts else {
+            return invalid(format!("invalid default network option: {text}: use DRIVER=OPTION=VALUE"));
+        };
+        options.entry(driver.to_owned()).or_default().insert(option.to_owned(), value.to_owned());
+    }
+    Ok(NetworkConfig {
+        bip6: parse(values, "bip6")?,
+        fixed_cidr: parse(values, "fixed-cidr")?,
+        fixed_cidr_v6: parse(values, "fixed-cidr-v6")?,
+        gateway: parse(values, "default-gateway")?,
+        gateway_v6: parse(values, "default-gateway-v6")?,
+        icc,
+        host_binding: parse::<std::net::IpAddr>(values, "ip")?.filter(|ip| !ip.is_unspecified()),
+        ipv6: values.switch("ipv6", false),
+        pools: values.list("default-address-pools").iter().map(|text| pool(text)).collect::<Result<_, _>>()?,
+        options,
+        host_gateway_ips: values
+            .list("host-gateway-ips")
+            .iter()
+            .flat_map(|list| list.split(','))
+            .map(|text| {
+                server(text)?.parse().map_err(|_| SettingsError::Invalid(format!("{text} is not an ip address")))
+            })
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+/// `base=10.10.0.0/16,size=24`
+fn pool(text: &str) -> Result<(Subnet, u8), SettingsError> {
+    let invalid = |why: &str| SettingsError::Invalid(format!("invalid default address pool {text}: {why}"));
+    let (mut base, mut size) = (None, None);
+    for field in text.split(',') {
+        match field.split_once('=') {
+            Some(("base", value)) => base = Some(value.parse::<Subnet>().map_err(|e| invalid(&e.to_string()))?),
+            Some(("size", value)) => size = Some(value.parse::<u8>().map_err(|_| invalid("size is not a number"))?),
+            _ => return Err(invalid("use base=CIDR,size=BITS")),
+        }
+    }
+    let (Some(base), Some(size)) = (base, size) else { return Err(invalid("use base=CIDR,size=BITS")) };
+    let width = if base.is_ipv4() { 32 } else { 128 };
+    if size < base.prefix || size > width {
+        return Err(invalid(&format!("the size must lie between {} and {width}", base.prefix)));
+    }
+    Ok((base, size))
+}
+
 fn ulimits(values: &Values) -> Result<BTreeMap<String, (i64, i64)>, SettingsError> {
     let pairs = values.pairs("default-ulimits")?;
     pairs
@@ -326,6 +397,18 @@ mod tests {
     }
 
     #[test]
+    fn r_net_03_network_flags_reach_the_engine() {
+        let line = "--icc=false --ip 192.0.2.7 --ipv6 --fixed-cidr 172.17.1.0/24 --fixed-cidr-v6 fd00:7::/64 --default-gateway 172.17.0.9 \
+            --default-address-pool base=10.10.0.0/16,size=24 --default-network-opt bridge=com.docker.network.driver.mtu=1400 --host-gateway-ip 192.0.2.9";
+        let network = decided(line).unwrap().engine.network;
+        assert!(!network.icc && network.ipv6);
+        assert_eq!(network.host_binding, Some([192, 0, 2, 7].into()));
+        assert_eq!(network.pools[0].0.to_string(), "10.10.0.0/16");
+        assert_eq!(network.options["bridge"]["com.docker.network.driver.mtu"], "1400");
+        assert_eq!(network.host_gateway_ips, [std::net::IpAddr::from([192, 0, 2, 9])]);
+    }
+
+    #[test]
     fn impossible_values_are_refused() {
         for (line, sentence) in [
             ("--log-level loud", "invalid logging level: loud"),
@@ -335,6 +418,21 @@ mod tests {
             ("--exec-opt a=b", "Unknown option a=b"),
             ("--mtu x", "invalid value \"x\" for \"mtu\""),
             ("--default-ipc-mode host", "IPC mode \"host\" is not supported as default value"),
+        ] {
+            assert_eq!(decided(line).unwrap_err(), sentence);
+        }
+        for (line, sentence) in [
+            ("--bip x", "invalid value \"x\" for \"bip\": invalid CIDR address"),
+            (
+                "--bip 10.1.0.1/16 -b br7",
+                "You specified -b & --bip, mutually exclusive options. Please specify only one",
+            ),
+            ("--default-gateway fd00::1", "invalid value \"fd00::1\" for \"default-gateway\""),
+            (
+                "--default-address-pool base=10.0.0.0/16,size=8",
+                "invalid default address pool base=10.0.0.0/16,size=8: the size must lie between 16 and 32",
+            ),
+            ("--default-network-opt bridge", "invalid default network option: bridge: use DRIVER=OPTION=VALUE"),
         ] {
             assert_eq!(decided(line).unwrap_err(), sentence);
         }

@@ -101,7 +101,13 @@ impl Values {
     fn put_json(&mut self, flag: &'static Flag, value: &Json) -> Result<()> {
         match value {
             Json::Array(items) => {
-                let texts: Option<Vec<String>> = items.iter().map(plain).collect();
+                // default-address-pools: [{"base": "10.10.0.0/16", "size": 24}]
+                let fields = |o: &serde_json::Map<String, Json>| -> Option<String> {
+                    let pairs = o.iter().map(|(k, v)| Some(format!("{k}={}", plain(v)?)));
+                    Some(pairs.collect::<Option<Vec<_>>>()?.join(","))
+                };
+                let text = |item: &Json| item.as_object().map_or_else(|| plain(item), fields);
+                let texts: Option<Vec<String>> = items.iter().map(text).collect();
                 let texts = texts.ok_or_else(|| wrong_type(flag.key))?;
                 texts.into_iter().try_for_each(|text| self.put(flag, text))
             }
@@ -109,6 +115,13 @@ impl Values {
                 let text = match value {
                     // runtimes: {"crun": {"path": "/usr/bin/crun", "runtimeArgs": ["--debug"]}}
                     Json::Object(_) if flag.key == "runtimes" => value.to_string(),
+                    // default-network-opts: {"bridge": {"option": "value"}}
+                    Json::Object(options) if flag.key == "default-network-opts" => {
+                        return options.iter().try_for_each(|(option, value)| {
+                            let value = plain(value).ok_or_else(|| wrong_type(flag.key))?;
+                            self.put(flag, format!("{name}={option}={value}"))
+                        });
+                    }
                     // default-ulimits: {"nofile": {"Name": "nofile", "Hard": 64, "Soft": 64}}
                     Json::Object(limit) => {
                         let part = |name: &str| limit.get(name).and_then(Json::as_i64);

@@ -19,7 +19,7 @@ use super::record::{self, Declared, Lived, Outlives};
 use super::restart::{Backoff, ran_for};
 use super::snapshot::{Health, HealthProbe, HealthStatus};
 use super::state::{Exit, Status};
-use super::{declare, kill, picture, remove, start, update};
+use super::{declare, kill, picture, places, remove, start, update};
 use crate::{AttachOptions, Error, Inner, RemoveOptions, Result, blocking};
 
 /// How long a start waits for the sockets of clients that were promised an attach: they come as soon as the answer to their
@@ -191,6 +191,10 @@ impl Actor {
                 answer(reply, result);
             }
             Command::Probed(run, probe) => self.probed(run, probe),
+            Command::Unlink(alias, reply) => {
+                let result = self.unlink(&alias).await;
+                answer(reply, result);
+            }
             Command::Networks(name, settings, reply) => {
                 let result = self.networks(name, settings.map(|s| *s)).await;
                 answer(reply, result);
@@ -243,6 +247,13 @@ impl Actor {
     async fn start(&mut self) -> Result<()> {
         self.restart_at = None;
         let _alone = self.files.clone().write_owned().await;
+        if places::is_nowhere(&self.declared) {
+            // taken off every network while it ran: it begins again on its main one
+            let mut networking = (*self.declared.networking).clone();
+            places::complete(&self.inner, &self.declared.config, &self.declared.host_config, &mut networking)?;
+            self.declared.networking = Arc::new(networking);
+            record::save(&self.inner.db, &self.id, &self.declared, &self.lived).await?;
+        }
         let attach = self.sockets().await;
         // what is about to be goes to the disk while it is being done
         let mut intent = self.lived.clone();
@@ -407,15 +418,37 @@ impl Actor {
     }
 
     /// Remembers that it is on a network now, or no more.
+    /// Joins or leaves a network: first the row, then the world. When the world refuses, the row is as it was.
     async fn networks(&mut self, name: String, settings: Option<wharf_api::container::EndpointSettings>) -> Result<()> {
-        let mut networking = (*self.declared.networking).clone();
-        let all = networking.endpoints_config.get_or_insert_default();
-        match settings {
-            Some(settings) => drop(all.insert(name, Some(settings))),
-            None => drop(all.remove(&name)),
+        let before = self.declared.networking.clone();
+        self.declared.networking = Arc::new(places::changed(&before, &name, settings));
+        let mut done = record::save(&self.inner.db, &self.id, &self.declared, &self.lived).await;
+        if done.is_ok() {
+            done = places::follow(&self.inner, &self.id, &self.declared, self.live.clone(), &name).await;
+            if done.is_err() {
+                self.declared.networking = before;
+                if let Err(error) = record::save(&self.inner.db, &self.id, &self.declared, &self.lived).await {
+                    tracing::error!(container = self.id.short(), %error, "write networks");
+                }
+            }
+        } else {
+            self.declared.networking = before;
         }
-        self.declared.networking = Arc::new(networking);
+        self.show();
+        done
+    }
+
+    /// Forgets a link; what it told a running container stays until its next start.
+    async fn unlink(&mut self, alias: &str) -> Result<()> {
+        let before = self.declared.links.clone();
+        self.declared.links.retain(|link| link.alias != alias);
+        if self.declared.links.len() == before.len() {
+            return Err(Error::NotFound(format!("Cannot get child /{alias} of /{}", self.declared.name)));
+        }
         let saved = record::save(&self.inner.db, &self.id, &self.declared, &self.lived).await;
+        if saved.is_err() {
+            self.declared.links = before;
+        }
         self.show();
         saved
     }
@@ -427,6 +460,7 @@ impl Actor {
             return Err(error);
         }
         self.inner.index.release(&old, &self.id);
+        self.inner.networks.rename(&self.id, &old, &self.declared.name);
         self.show();
         self.inner.container_event(&self.id, "rename", &[("oldName", &format!("/{old}"))]);
         Ok(())

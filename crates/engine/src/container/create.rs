@@ -17,11 +17,11 @@ use wharf_sys::failpoint;
 use super::mounts::{self, Wanted};
 use super::record::{self, Declared, Lived};
 use super::snapshot::{MountKind, MountPoint};
-use super::{actor, declare, merge};
+use super::{actor, declare, links, merge, places};
 use crate::{CreateContainer, Created, Error, Inner, Result, blocking};
 
 pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Result<Created> {
-    let CreateContainer { name, platform, mut config, mut host_config, networking } = request;
+    let CreateContainer { name, platform, mut config, mut host_config, mut networking } = request;
     declare::check(&config, &host_config)?;
     let image = inner.store.resolve(&config.image)?;
     let document = image.config()?;
@@ -41,9 +41,18 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
     if let Some(mode) = joined(&host_config.pid_mode)? {
         host_config.pid_mode = mode;
     }
-    if let Ok(Some(mode)) = joined(&host_config.network_mode) {
-        host_config.network_mode = mode;
+    if let Some(other) = host_config.network_mode.strip_prefix("container:") {
+        // one that is not there yet may be when this one starts
+        if let Ok(other) = inner.index.resolve(other) {
+            host_config.network_mode = format!("container:{}", other.id);
+            let other = other.container();
+            config.hostname.clone_from(&other.config.hostname);
+            config.domainname.clone_from(&other.config.domainname);
+        }
     }
+    places::complete(inner, &config, &host_config, &mut networking)?;
+    let links = links::resolve(inner, &host_config)?;
+    host_config.links = None;
     let wanted = mounts::parse(&config, &host_config, volumes_from(inner, &host_config)?)?;
     if image.platform_differs() {
         warnings.push(platform_warning(&document.platform()));
@@ -70,6 +79,7 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
         driver: inner.store.driver().name().into(),
         graph: BTreeMap::new(),
         mounts: Arc::default(),
+        links,
     };
     // a task of its own: a client that goes away in the middle leaves a whole container or none
     let inner = inner.clone();
@@ -98,6 +108,8 @@ async fn make(inner: &Arc<Inner>, id: &ContainerId, mut declared: Declared, mut 
         let (points, graph) = blocking(move || folders(&world, &of_task, image, wanted)).await?;
         declared.mounts = Arc::new(points);
         declared.graph = graph;
+        let (world, of_task, wish) = (inner.clone(), id.clone(), declared.clone());
+        blocking(move || places::reserve(&world, &of_task, &wish)).await?;
         record::save(&inner.db, id, &declared, &Lived::default()).await?;
         failpoint::hit("engine.create.after_rows").map_err(injected)
     }

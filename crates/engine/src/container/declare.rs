@@ -129,7 +129,7 @@ fn check_host(host: &HostConfig) -> Result<()> {
         return invalid(format!("invalid cgroup namespace mode: {}", host.cgroupns_mode));
     }
     if host.network_mode.strip_prefix("container:").is_some_and(str::is_empty) {
-        return invalid("invalid network mode: container:");
+        return invalid("invalid network mode: invalid container format container:<name|id>");
     }
     if !(-1000..=1000).contains(&host.oom_score_adj) {
         return invalid(format!("Invalid value {}, range for oom score adj is [-1000, 1000]", host.oom_score_adj));

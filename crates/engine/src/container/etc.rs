@@ -11,18 +11,60 @@ use crate::{Dns, Error, Result};
 const LOCAL: &str = "127.0.0.1\tlocalhost\n";
 const LOCAL_V6: &str = "::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-/// `/etc/hosts`: the fixed part, `--add-host`, the container's own addresses.
-pub(crate) fn hosts(host: &HostConfig, names: &str, addresses: &[String], gateway: &str) -> String {
+/// `/etc/hosts`: the fixed part, `--add-host`, links, the container's own addresses.
+pub(crate) fn hosts(
+    host: &HostConfig,
+    names: &str,
+    addresses: &[IpAddr],
+    links: &[(String, String)],
+    gateways: &[IpAddr],
+) -> Result<String> {
     let mut text = format!("{LOCAL}{LOCAL_V6}");
     for entry in host.extra_hosts.iter().flatten() {
         let Some((name, address)) = entry.split_once([':', '=']) else { continue };
-        let address = if address == "host-gateway" { gateway } else { address.trim_matches(['[', ']']) };
-        text.push_str(&format!("{address}\t{name}\n"));
+        if address != "host-gateway" {
+            text.push_str(&format!("{}\t{name}\n", address.trim_matches(['[', ']'])));
+            continue;
+        }
+        if gateways.is_empty() {
+            return Err(Error::InvalidParameter("unable to derive the IP value for host-gateway".into()));
+        }
+        for gateway in gateways {
+            text.push_str(&format!("{gateway}\t{name}\n"));
+        }
     }
+    for (address, names) in links {
+        text.push_str(&format!("{address}\t{names}\n"));
+    }
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    Ok(joined(&text, &addresses, names))
+}
+
+/// The hosts file with lines for further addresses of the container.
+pub(crate) fn joined(text: &str, addresses: &[String], names: &str) -> String {
+    let mut text = text.to_owned();
     for address in addresses {
         text.push_str(&format!("{address}\t{names}\n"));
     }
     text
+}
+
+/// The hosts file without the lines of addresses that the container no longer has.
+pub(crate) fn left(text: &str, addresses: &[String]) -> String {
+    let gone = |line: &&str| line.split_once('\t').is_some_and(|(address, _)| addresses.iter().any(|a| a == address));
+    text.split_inclusive('\n').filter(|line| !gone(line)).collect()
+}
+
+/// The hosts file after the container that is called `alias` there has moved to another address; `None` when nothing changes.
+pub(crate) fn moved(text: &str, alias: &str, to: &str) -> Option<String> {
+    let line = |line: &str| match line.split_once('\t') {
+        Some((address, names)) if names.split_whitespace().next() == Some(alias) && address != to => {
+            format!("{to}\t{names}")
+        }
+        _ => line.to_owned(),
+    };
+    let after: String = text.split_inclusive('\n').map(line).collect();
+    (after != text).then_some(after)
 }
 
 /// Whom a container asks for names.
@@ -78,9 +120,12 @@ pub(crate) fn resolv_conf(host_file: &str, daemon: &Dns, host: &HostConfig, reso
     }
     search.retain(|s| s != ".");
     let mut notes = Vec::new();
-    let mut kind = "legacy";
+    let kind = match resolver {
+        Resolver::Host => "",
+        Resolver::Outside => " (legacy)",
+        Resolver::Embedded => " (internal resolver)",
+    };
     if resolver == Resolver::Embedded {
-        kind = "internal resolver";
         // asked from the machine's network, where `host(…)` says that the address came from
         let from_host = |s: &String| if servers_given { s.clone() } else { format!("host({s})") };
         notes.push(format!("ExtServers: [{}]", servers.iter().map(from_host).collect::<Vec<_>>().join(" ")));
@@ -114,7 +159,7 @@ pub(crate) fn resolv_conf(host_file: &str, daemon: &Dns, host: &HostConfig, reso
     if !options.is_empty() {
         text.push_str(&format!("options {}\n", options.join(" ")));
     }
-    text.push_str(&format!("\n# Based on host file: '/etc/resolv.conf' ({kind})\n"));
+    text.push_str(&format!("\n# Based on host file: '/etc/resolv.conf'{kind}\n"));
     if used_default {
         text.push_str("# Used default nameservers.\n");
     }
@@ -139,9 +184,20 @@ mod tests {
             extra_hosts: Some(vec!["db:10.0.0.5".into(), "gw:host-gateway".into(), "six:[::5]".into()]),
             ..HostConfig::default()
         };
-        let text = hosts(&host, "web.example web", &["172.17.0.2".into()], "172.17.0.1");
-        let own: Vec<_> = text.lines().skip(6).collect();
-        assert_eq!(own, ["10.0.0.5\tdb", "172.17.0.1\tgw", "::5\tsix", "172.17.0.2\tweb.example web"]);
+        let [own, gateway] = ["172.17.0.2", "172.17.0.1"].map(|a| a.parse().unwrap());
+        let links = [("172.17.0.3".to_owned(), "webdb h db".to_owned())];
+        let text = hosts(&host, "web.example web", &[own], &links, &[gateway]).unwrap();
+        let lines: Vec<_> = text.lines().skip(6).collect();
+        let expect =
+            ["10.0.0.5\tdb", "172.17.0.1\tgw", "::5\tsix", "172.17.0.3\twebdb h db", "172.17.0.2\tweb.example web"];
+        assert_eq!(lines, expect);
+        let after = moved(&text, "webdb", "172.17.0.9").unwrap();
+        assert!(after.contains("\n172.17.0.9\twebdb h db\n"), "{after}");
+        assert_eq!(moved(&after, "webdb", "172.17.0.9"), None);
+        let more = joined(&text, &["10.0.0.9".into()], "web");
+        assert!(more.ends_with("10.0.0.9\tweb\n"));
+        assert_eq!(left(&more, &["10.0.0.9".into()]), text);
+        assert!(hosts(&host, "web", &[], &[], &[]).is_err(), "host-gateway is not known");
     }
 
     #[test]

@@ -42,7 +42,9 @@ pub(crate) enum Command {
     Attach(AttachOptions, Reply<Grant>),
     /// A probe of its health was made, by the monitor with this number.
     Probed(u64, HealthProbe),
-    /// It was connected to a network (with these settings) or disconnected from it.
+    /// Take a legacy link away.
+    Unlink(String, Reply<()>),
+    /// Join (with settings) or leave a network.
     Networks(String, Option<Box<EndpointSettings>>, Reply<()>),
 }
 

@@ -9,6 +9,7 @@ use wharf_api::container::{Config, EndpointSettings, HostConfig};
 use wharf_net::{Attach, EndpointRequest, PortRequest, Protocol, Sandbox};
 use wharf_spec::id::{ContainerId, SandboxId};
 
+use super::links;
 use super::record::{Declared, Lived};
 use super::snapshot::{Endpoint, NetworkSettings, PortBinding};
 use crate::{Error, Inner, Result};
@@ -35,6 +36,30 @@ pub(crate) fn mode(host: &HostConfig) -> Mode {
     }
 }
 
+/// What `host-gateway` stands for: as the daemon was told, else the addresses of the default bridge.
+pub(crate) fn host_gateways(inner: &Inner) -> Vec<IpAddr> {
+    if !inner.config.network.host_gateway_ips.is_empty() {
+        return inner.config.network.host_gateway_ips.clone();
+    }
+    let bridge = inner.networks.find("bridge").ok();
+    bridge.iter().flat_map(|b| &b.pools).filter_map(|p| p.gateway).collect()
+}
+
+/// Whether a network is one that a user made.
+pub(crate) fn is_user_defined(network: &str) -> bool {
+    !matches!(network, "" | "default" | "bridge" | "host" | "none") && !network.starts_with("container:")
+}
+
+/// `host.domain host`
+pub(crate) fn host_names(declared: &Declared) -> String {
+    let config = &declared.config;
+    if config.domainname.is_empty() {
+        config.hostname.clone()
+    } else {
+        format!("{0}.{1} {0}", config.hostname, config.domainname)
+    }
+}
+
 /// What the container wants at its start.
 pub(crate) fn wish(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Attach> {
     let host = &declared.host_config;
@@ -43,9 +68,13 @@ pub(crate) fn wish(inner: &Inner, id: &ContainerId, declared: &Declared) -> Resu
         Mode::Host => vec!["host".into()],
         Mode::Container(_) => return Ok(attach),
         Mode::Own(main) => {
-            let others = declared.networking.endpoints_config.iter().flatten().map(|(name, _)| name.clone());
-            let others: Vec<_> = others.filter(|n| *n != main && n != "default").collect();
-            std::iter::once(main).chain(others).collect()
+            let main = if main == "default" { "bridge".to_owned() } else { main };
+            let main = inner.networks.find(&main).map_or(main, |n| n.name.clone());
+            let all = declared.networking.endpoints_config.as_ref();
+            let mut names: Vec<_> = all.into_iter().flatten().map(|(name, _)| name.clone()).collect();
+            // the main one has the first interface; the others follow by name
+            names.sort_by_key(|name| *name != main);
+            if names.is_empty() { vec![main] } else { names }
         }
     };
     for name in names {
@@ -55,6 +84,7 @@ pub(crate) fn wish(inner: &Inner, id: &ContainerId, declared: &Declared) -> Resu
     if host.network_mode != "host" && host.network_mode != "none" {
         attach.exposed = exposed(declared)?;
         attach.ports = ports(declared, &attach.exposed)?;
+        attach.links = declared.links.iter().map(|l| wharf_net::Link { source: l.source.clone() }).collect();
     }
     Ok(attach)
 }
@@ -76,6 +106,15 @@ fn endpoint(id: &ContainerId, declared: &Declared, network: String) -> Result<En
     endpoint_request(id, &declared.name, &declared.config, network, settings)
 }
 
+/// All names by which others on a user's network find a container.
+fn dns_names(id: &ContainerId, name: &str, config: &Config, aliases: Option<&[String]>) -> Vec<String> {
+    let own = std::iter::once(name.to_owned()).chain(aliases.into_iter().flatten().cloned());
+    let mut names: Vec<_> = own.chain([id.short().to_owned(), config.hostname.clone()]).collect();
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| !name.is_empty() && seen.insert(name.clone()));
+    names
+}
+
 /// A place on a network with the user's settings for it.
 pub(crate) fn endpoint_request(
     id: &ContainerId,
@@ -91,20 +130,18 @@ pub(crate) fn endpoint_request(
             text.parse::<IpAddr>().map(Some).map_err(|_| Error::InvalidParameter(format!("invalid IP address: {text}")))
         }
     };
-    let mac = if settings.mac_address.is_empty() { &config.mac_address } else { &settings.mac_address };
-    let mac = match mac.as_str() {
+    let mac = match settings.mac_address.as_str() {
         "" => None,
         text => Some(text.parse().map_err(|e| Error::InvalidParameter(format!("{e}")))?),
     };
-    let user_defined = !matches!(network.as_str(), "bridge" | "host" | "none");
     let mut dns_names = Vec::new();
-    if user_defined {
-        dns_names.push(name.to_owned());
-        dns_names.extend(settings.aliases.unwrap_or_default());
-        dns_names.push(id.short().to_owned());
-        dns_names.push(config.hostname.clone());
-        let mut seen = std::collections::HashSet::new();
-        dns_names.retain(|name| !name.is_empty() && seen.insert(name.clone()));
+    let mut links = Vec::new();
+    if is_user_defined(&network) {
+        for text in settings.links.iter().flatten() {
+            let (source, alias) = links::parse(text)?;
+            links.push((source.to_owned(), alias.to_owned()));
+        }
+        dns_names = self::dns_names(id, name, config, settings.aliases.as_deref());
     }
     Ok(EndpointRequest {
         network,
@@ -124,6 +161,8 @@ pub(crate) fn endpoint_request(
         },
         mac,
         dns_names,
+        links,
+        link_local: ipam.link_local_ips.iter().flatten().filter_map(|text| text.parse().ok()).collect(),
         options: settings.driver_opts.unwrap_or_default(),
         gw_priority: settings.gw_priority,
     })
@@ -148,8 +187,13 @@ fn port_range(text: &str) -> Result<(RangeInclusive<u16>, Protocol)> {
 }
 
 fn exposed(declared: &Declared) -> Result<Vec<(u16, Protocol)>> {
+    exposed_ports(&declared.config)
+}
+
+/// Ports that the image and the user declare.
+pub(crate) fn exposed_ports(config: &Config) -> Result<Vec<(u16, Protocol)>> {
     let mut list = Vec::new();
-    for key in declared.config.exposed_ports.iter().flatten().map(|(key, _)| key) {
+    for key in config.exposed_ports.iter().flatten().map(|(key, _)| key) {
         let (range, protocol) = port_range(key)?;
         list.extend(range.map(|port| (port, protocol)));
     }
@@ -198,23 +242,26 @@ pub(crate) fn settings(
         all.and_then(|all| all.get(name)).cloned().flatten()
     };
     let sandbox = inner.networks.sandbox(id).unwrap_or_default();
-    let main = match mode(&declared.host_config) {
-        Mode::Host => Some("host".to_owned()),
-        Mode::Own(name) => Some(name),
-        Mode::Container(_) => None,
+    let names: Vec<_> = match mode(&declared.host_config) {
+        Mode::Container(_) => Vec::new(),
+        _ => declared.networking.endpoints_config.iter().flatten().map(|(name, _)| name.clone()).collect(),
     };
-    let names = main.into_iter().chain(declared.networking.endpoints_config.iter().flatten().map(|(n, _)| n.clone()));
-    for name in names.filter(|n| n != "default") {
+    for name in names {
         let own = declared_for(&name);
         let aliases = own.as_ref().and_then(|e| e.aliases.clone()).unwrap_or_default();
         // nothing is said about a network that the container has never been on
         let known = lived.state.started_at.is_some();
         let network = inner.networks.find(&name).ok().map(|n| n.id.clone()).filter(|_| known);
+        let dns_names = match (&own, known && is_user_defined(&name)) {
+            (Some(own), true) => dns_names(id, &declared.name, &declared.config, own.aliases.as_deref()),
+            _ => Vec::new(),
+        };
         // shown under the network's name also where it was declared by its identifier
         let shown = inner.networks.find(&name).map_or(name, |n| n.name.clone());
-        settings
-            .networks
-            .insert(shown, Endpoint { network, aliases, declared: own.map(Arc::new), ..Endpoint::default() });
+        settings.networks.insert(
+            shown,
+            Endpoint { network, aliases, dns_names, declared: own.map(Arc::new), ..Endpoint::default() },
+        );
     }
     if !running {
         return settings;
@@ -234,7 +281,10 @@ pub(crate) fn settings(
         place.gateway6 = endpoint.gateway6.map(|g| g.to_string()).unwrap_or_default();
         place.dns_names.clone_from(&endpoint.dns_names);
     }
-    settings.ports = published(declared, &sandbox);
+    if !settings.networks.is_empty() {
+        settings.ports = published(declared, &sandbox);
+    }
+    settings.sandbox_key = format!("/proc/{}/ns/net", lived.state.pid);
     if !matches!(mode(&declared.host_config), Mode::Container(_)) {
         // one sandbox per container: its identifier needs no row of its own
         settings.sandbox = id.as_str().parse::<SandboxId>().ok();

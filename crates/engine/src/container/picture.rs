@@ -49,6 +49,7 @@ pub(crate) fn container(
         network: Arc::new(network::settings(inner, id, declared, lived, running)),
         execs: Vec::new(),
         apparmor_profile: String::new(),
+        links: declared.links.clone(),
         health: lived.health.clone(),
     }
 }

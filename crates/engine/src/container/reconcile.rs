@@ -28,7 +28,7 @@ use super::handle::{Command, Handle, Live};
 use super::record::{self, Declared, Lived, Outlives};
 use super::snapshot::MountKind;
 use super::state::{Exit, Status};
-use super::{declare, remove, start};
+use super::{declare, places, remove, start};
 use crate::{Error, Inner, Result, blocking};
 
 /// Exit code of a container whose end nobody saw, as in Docker.
@@ -75,6 +75,16 @@ pub(crate) async fn reconcile(inner: &Arc<Inner>) -> Result<()> {
     let live = found.iter().filter_map(|f| live_network(&f.id, f.running.as_ref()?)).collect::<Vec<_>>();
     let world = inner.clone();
     blocking(move || Ok(world.networks.reconcile(&live)?)).await?;
+    for one in &found {
+        if let Some(running) = &one.running {
+            let (world, id, declared, pid) = (inner.clone(), one.id.clone(), one.declared.clone(), running.live.pid);
+            blocking(move || {
+                places::agree(&world, &id, &declared, pid);
+                Ok(())
+            })
+            .await?;
+        }
+    }
     let mut again = Vec::new();
     for Found { id, declared, lived, running, changed } in found {
         if changed {

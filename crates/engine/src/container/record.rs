@@ -17,6 +17,7 @@ use wharf_api::container::{Config, HostConfig, NetworkingConfig};
 use wharf_spec::id::{ContainerId, ImageId};
 use wharf_state::{Db, Migrations, Table, Transaction};
 
+use super::links::LinkTo;
 use super::snapshot::{Health, MountPoint};
 use super::state::State;
 use crate::{Error, Result};
@@ -49,6 +50,9 @@ pub(crate) struct Declared {
     pub(crate) driver: String,
     pub(crate) graph: BTreeMap<String, String>,
     pub(crate) mounts: Arc<Vec<MountPoint>>,
+    /// Legacy links.
+    #[serde(default)]
+    pub(crate) links: Vec<LinkTo>,
 }
 
 /// What happened to it.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use wharf_api::container::{Config, HostConfig};
 use wharf_spec::id::{ContainerId, EndpointId, ImageId, NetworkId, SandboxId};
 
+use super::links::LinkTo;
 use super::state::State;
 
 /// A container as it is at one moment.
@@ -51,6 +52,8 @@ pub struct Container {
     pub execs: Vec<String>,
     /// AppArmor profile; empty where the kernel has none.
     pub apparmor_profile: String,
+    /// Sources of legacy links.
+    pub links: Vec<LinkTo>,
     /// Health check, where there is one.
     pub health: Option<Arc<Health>>,
 }

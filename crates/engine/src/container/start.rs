@@ -32,7 +32,7 @@ use super::handle::Live;
 use super::network::{self, Mode};
 use super::record::Declared;
 use super::snapshot::{Container, Files, MountKind};
-use super::{log, rootfs};
+use super::{links, log, places, rootfs};
 use crate::oci::{self, Ground, Join};
 use crate::{Error, Inner, Result, blocking, runtimes};
 
@@ -227,6 +227,9 @@ impl Others {
         }
         let mut netns = None;
         if let Mode::Container(name) = network::mode(host) {
+            if let Err(error) = inner.index.resolve(&name) {
+                return Err(Error::System(format!("joining network namespace of container: {error}")));
+            }
             let other = live(&name, "network namespace")?;
             join.net = Some(path(&other, "net"));
             let fd = Netns::of_process(i32::try_from(other.pid).unwrap_or(0)).map_err(Error::from)?;
@@ -240,7 +243,7 @@ impl Others {
 fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Option<OwnedFd>> {
     let host = &declared.host_config;
     let path = inner.container_folder(id).join("hosts");
-    let names = host_names(declared);
+    let names = network::host_names(declared);
     let netns = match network::mode(host) {
         Mode::Container(other) => {
             let other = inner.index.resolve(&other)?;
@@ -250,34 +253,27 @@ fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Optio
         }
         Mode::Host => {
             let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-            etc::write(&path, &if own.is_empty() { etc::hosts(host, &names, &[], "") } else { own })?;
+            let gateways = network::host_gateways(inner);
+            etc::write(&path, &if own.is_empty() { etc::hosts(host, &names, &[], &[], &gateways)? } else { own })?;
             None
         }
         Mode::Own(_) => Some(inner.networks.namespace()?),
     };
+    let linked = links::sources(inner, declared)?;
     failpoint::hit("engine.start.after_namespace").map_err(injected)?;
     let wish = network::wish(inner, id, declared)?;
     if let Some(netns) = &netns {
-        let sandbox = inner.networks.attach(id, netns, &wish)?;
+        let sandbox = inner.networks.attach(id, netns, &wish).map_err(places::refused)?;
         failpoint::hit("engine.start.after_network").map_err(injected)?;
         let mut addresses = Vec::new();
         for endpoint in &sandbox.endpoints {
-            addresses.extend(endpoint.ipv4.iter().chain(&endpoint.ipv6).map(|subnet| subnet.address.to_string()));
+            addresses.extend(endpoint.ipv4.iter().chain(&endpoint.ipv6).map(|subnet| subnet.address));
         }
-        let gateway = sandbox.endpoints.iter().find_map(|e| e.gateway).map(|g| g.to_string()).unwrap_or_default();
-        etc::write(&path, &etc::hosts(host, &names, &addresses, &gateway))?;
+        let links: Vec<_> = linked.iter().filter_map(links::Seen::host_line).collect();
+        etc::write(&path, &etc::hosts(host, &names, &addresses, &links, &network::host_gateways(inner))?)?;
+        links::tell_receivers(inner, id, &addresses);
     }
     Ok(netns.map(Netns::into_fd))
-}
-
-/// `host.domain host`
-fn host_names(declared: &Declared) -> String {
-    let config = &declared.config;
-    if config.domainname.is_empty() {
-        config.hostname.clone()
-    } else {
-        format!("{0}.{1} {0}", config.hostname, config.domainname)
-    }
 }
 
 /// What the second branch made.
@@ -309,7 +305,9 @@ fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join, shm
     let path = inner.cgroup_path(id, &host.resources.cgroup_parent)?;
     let args = std::iter::once(declared.path.clone()).chain(declared.args.iter().cloned()).collect();
     let mounts = declared.mounts.to_vec();
-    let mut ground = Ground { files, mounts, join, ..ground(inner, id, (config, host), args, user, &path) };
+    let linked = links::sources(inner, declared)?;
+    let link_env = linked.iter().flat_map(|source| source.environment(&declared.name)).collect();
+    let mut ground = Ground { files, mounts, join, link_env, ..ground(inner, id, (config, host), args, user, &path) };
     if let Some(own) = &ground.shm {
         std::fs::DirBuilder::new().recursive(true).create(own).map_err(|e| Error::system("mkdir shared memory", e))?;
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
@@ -357,6 +355,7 @@ fn ground(
         user,
         files: Files::default(),
         mounts: Vec::new(),
+        link_env: Vec::new(),
         cgroup: cgroup.to_string(),
         join: Join::default(),
         shm: (host.ipc_mode == "shareable").then(|| inner.shm_folder(id)),
@@ -379,6 +378,11 @@ fn write_files(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<F
         log: PathBuf::new(),
     };
     etc::write(&files.hostname, &format!("{}\n", declared.config.hostname))?;
+    if let Mode::Container(other) = network::mode(&declared.host_config) {
+        let other = inner.container_folder(&inner.index.resolve(&other)?.id).join("resolv.conf");
+        std::fs::copy(other, &files.resolv_conf).map_err(|e| Error::system("copy resolv.conf", e))?;
+        return Ok(files);
+    }
     let of_host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let host = &declared.host_config;
     let resolver = match network::mode(host) {

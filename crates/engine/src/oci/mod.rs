@@ -35,6 +35,8 @@ pub(crate) struct Ground {
     pub(crate) user: User,
     /// Files bound over those in `/etc`.
     pub(crate) files: Files,
+    /// What legacy links say about their sources; the user's own variables come over it.
+    pub(crate) link_env: Vec<String>,
     /// The user's mounts.
     pub(crate) mounts: Vec<MountPoint>,
     /// Control group, below each hierarchy's mount point.

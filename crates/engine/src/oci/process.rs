@@ -128,6 +128,7 @@ fn environment(config: &Config, ground: &Ground) -> Vec<String> {
     if config.tty {
         env.push("TERM=xterm".into());
     }
+    merge(&mut env, &ground.link_env);
     merge(&mut env, config.env.as_deref().unwrap_or_default());
     with_home(&mut env, &ground.user.home);
     env

@@ -209,7 +209,7 @@ pub(crate) fn summary(row: &Listed) -> Summary {
     let network = &*container.network;
     Summary {
         id: container.id.to_string(),
-        names: vec![format!("/{}", container.name)],
+        names: std::iter::once(&container.name).chain(&row.links).map(|name| format!("/{name}")).collect(),
         image: row.image.clone(),
         image_id: image_id(container),
         command: command(&container.path, &container.args),

@@ -61,6 +61,8 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
         pools: ipam.config.unwrap_or_default().into_iter().map(pool).collect(),
         options: request.options.unwrap_or_default(),
         labels: request.labels.unwrap_or_default(),
+        config_only: request.config_only,
+        config_from: request.config_from.is_some_and(|from| !from.network.is_empty()),
     };
     let (id, warning) = call.engine.network_create(request).await?;
     created(&network::Created { id: id.to_string(), warning })
