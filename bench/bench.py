@@ -312,8 +312,105 @@ def c_publish_port(e):
         e.api("DELETE", f"/containers/{cid}?force=1")
 
 
+def c_network_create_rm(e):
+    """A user-defined network comes and goes."""
+    def go():
+        e.api("POST", "/networks/create", {"Name": "bench-net"})
+        e.api("DELETE", "/networks/bench-net")
+    return {"ms": ms(go)}
+
+
+def c_network_connect(e):
+    """A running container joins a second network, and leaves it."""
+    e.api("POST", "/networks/create", {"Name": "bench-net"})
+    cid = create_start(e, ["sleep", "600"])
+    try:
+        r = {"connect_ms": ms(lambda: e.api("POST", "/networks/bench-net/connect", {"Container": cid}))}
+        r["disconnect_ms"] = ms(lambda: e.api("POST", "/networks/bench-net/disconnect", {"Container": cid, "Force": False}))
+        return r
+    finally:
+        e.api("DELETE", f"/containers/{cid}?force=1")
+        e.api("DELETE", "/networks/bench-net")
+
+
+# asks for one name as fast as it is answered (64 questions on their way), then one at a time
+ASKER = r"""
+import json, socket, statistics, sys, time
+name = sys.argv[1].encode()
+ask = lambda i: i.to_bytes(2, "big") + b"\1\0\0\1\0\0\0\0\0\0" + bytes([len(name)]) + name + b"\0\0\1\0\1"
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2); s.connect(("127.0.0.11", 53))
+N = 60000
+sent = got = lost = 0
+t = time.perf_counter()
+while got + lost < N:
+    while sent < N and sent - got - lost < 64:
+        s.send(ask(sent & 0xffff)); sent += 1
+    try:
+        s.recv(512); got += 1
+    except TimeoutError:
+        lost = sent - got
+rate = got / (time.perf_counter() - t)
+times = []
+for i in range(5000):
+    t = time.perf_counter(); s.send(ask(i)); s.recv(512); times.append((time.perf_counter() - t) * 1e3)
+times.sort()
+print(json.dumps({"answers_per_s": rate, "lost": lost, "p50_ms": times[2500], "p99_ms": times[4950]}))
+"""
+
+
+def pid_of(marker):
+    """The process whose arguments end so, as this machine sees it (the engine may live in a PID namespace of its own)."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if open(f"/proc/{pid}/cmdline").read().rstrip("\0").endswith(marker):
+                return pid
+        except OSError:
+            pass
+    raise RuntimeError(f"no process {marker}")
+
+
+def c_dns(e):
+    """Questions of one container for the name of another."""
+    e.api("POST", "/networks/create", {"Name": "bench-net"})
+    marker = str(600000 + os.getpid())
+    ids = []
+    try:
+        ids.append(create_start(e, ["sleep", "600"], {"NetworkMode": "bench-net"}, "benchdb"))
+        ids.append(create_start(e, ["sleep", marker], {"NetworkMode": "bench-net"}))
+        argv = ["nsenter", f"--net=/proc/{pid_of(marker)}/ns/net", sys.executable, "-c", ASKER, "benchdb"]
+        return json.loads(subprocess.run(argv, capture_output=True, check=True, timeout=120).stdout)
+    finally:
+        for cid in ids:
+            e.api("DELETE", f"/containers/{cid}?force=1")
+        e.api("DELETE", "/networks/bench-net")
+
+
+def c_netd_100(e):
+    """Memory of the process that resolves names, with a hundred containers on one network."""
+    e.api("POST", "/networks/create", {"Name": "bench-net"})
+    ids = []
+    try:
+        ids.extend(create_start(e, ["sleep", "600"], {"NetworkMode": "bench-net"}) for _ in range(100))
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                # the one that is below our daemon, not that of another one on this machine
+                if open(f"/proc/{pid}/comm").read().strip() == "wharf-netd":
+                    rows = open(f"/proc/{pid}/smaps_rollup").read().splitlines()
+                    fds = len(os.listdir(f"/proc/{pid}/fd"))
+                    if fds > 200:
+                        return {"netd_KiB": next(int(r.split()[1]) for r in rows if r.startswith("Pss:"))}
+            except OSError:
+                pass
+        return {}
+    finally:
+        for cid in ids:
+            e.api("DELETE", f"/containers/{cid}?force=1")
+        e.api("DELETE", "/networks/bench-net")
+
+
 CASES = {k[2:]: v for k, v in list(globals().items()) if k.startswith("c_")}
-ROUNDS = {"own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3}
+ROUNDS = {"own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10}
 
 
 def main():

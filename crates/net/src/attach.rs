@@ -94,8 +94,10 @@ impl Networks {
     /// Adds a running container to a network.
     pub fn connect(&self, container: &ContainerId, netns: &Netns, request: &EndpointRequest) -> Result<Endpoint> {
         let inner = &*self.inner;
-        let (endpoint, network, mut sandbox) = {
+        let mut wall = lock(&inner.wall);
+        let (endpoint, network, before, mut sandbox, holes) = {
             let mut world = inner.world();
+            let holes = world.holes();
             let network = world.find(&request.network)?;
             let old = world.sandboxes.get(container).cloned().unwrap_or_default();
             check_connect(&network, &old)?;
@@ -104,13 +106,27 @@ impl Networks {
             let endpoint = world.endpoint(container, &name, &network, request, &used)?;
             let sandbox = world.sandboxes.entry(container.clone()).or_default();
             sandbox.endpoints.push(endpoint.clone());
-            (endpoint, network, sandbox.clone())
+            let after = sandbox.clone();
+            let come: Vec<Hole> = world.holes().into_iter().filter(|h| holes.binary_search(h).is_err()).collect();
+            (endpoint, network, old, after, come)
         };
         let made = inner.plug_live(netns, &endpoint, &network).and_then(|()| inner.reroute(netns, &sandbox));
         if let Err(error) = made {
             inner.world().dismiss_endpoint(container, &endpoint);
             inner.unplug_endpoint(netns, &endpoint);
             return Err(error);
+        }
+        // it may be the way in for ports that had none, and what links open on it is open now
+        let (old, new) = (published(&before), published(&sandbox));
+        if old != new || !holes.is_empty() {
+            let changed = old != new;
+            let (go, come): (&[_], &[_]) = if changed { (&old, &new) } else { (&[], &[]) };
+            let change = Change { ports_go: go, ports_come: come, holes_come: &holes, ..Change::default() };
+            wall.change(&change, || inner.world().declared())?;
+        }
+        drop(wall);
+        if old != new {
+            inner.redirect_ports(container, &sandbox);
         }
         step("net.connect.after_link")?;
         if sandbox.dns {
@@ -134,18 +150,23 @@ impl Networks {
     pub fn disconnect(&self, container: &ContainerId, netns: &Netns, network: &str) -> Result<()> {
         let inner = &*self.inner;
         let mut wall = lock(&inner.wall);
-        let (endpoint, before, after) = {
+        let (endpoint, before, after, holes) = {
             let mut world = inner.world();
+            let holes = world.holes();
             let network = world.find(network)?;
             let missing = || Error::NotConnected { container: container.to_string(), network: network.name.clone() };
             let before = world.sandboxes.get(container).cloned().ok_or_else(missing)?;
             let endpoint = before.endpoints.iter().find(|e| e.network == network.id).cloned().ok_or_else(missing)?;
             world.dismiss_endpoint(container, &endpoint);
-            (endpoint, before, world.sandboxes.get(container).cloned().unwrap_or_default())
+            let left = world.holes();
+            let gone: Vec<Hole> = holes.into_iter().filter(|h| left.binary_search(h).is_err()).collect();
+            (endpoint, before, world.sandboxes.get(container).cloned().unwrap_or_default(), gone)
         };
         let (old, new) = (published(&before), published(&after));
-        if old != new {
-            let change = Change { ports_go: &old, ports_come: &new, ..Change::default() };
+        if old != new || !holes.is_empty() {
+            let changed = old != new;
+            let (go, come): (&[_], &[_]) = if changed { (&old, &new) } else { (&[], &[]) };
+            let change = Change { ports_go: go, ports_come: come, holes_go: &holes, ..Change::default() };
             wall.change(&change, || inner.world().declared())?;
         }
         drop(wall);

@@ -244,13 +244,12 @@ fn bridge_options(options: &Options, id: &NetworkId, internal: bool, world: &Wor
     };
     let mode = |name: &str| match options.get(name).map(String::as_str) {
         None | Some("" | "nat") => Ok(GatewayMode::Nat),
-        Some("routed") => Ok(GatewayMode::Routed),
         Some("isolated") if internal => Ok(GatewayMode::Isolated),
         Some("isolated") => {
             Err(Error::Invalid("gateway mode 'isolated' can only be used for an internal network".into()))
         }
-        Some("nat-unprotected") => {
-            Err(Error::Unsupported(format!("{name}: gateway mode nat-unprotected is not supported: use nat or routed")))
+        Some(mode @ ("routed" | "nat-unprotected")) => {
+            Err(Error::Unsupported(format!("{name}: gateway mode {mode} is not supported: use nat")))
         }
         Some(text) => {
             Err(Error::Invalid(format!("failed to parse {name} value: {text} (unknown gateway mode {text})")))

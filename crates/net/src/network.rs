@@ -83,8 +83,6 @@ pub enum GatewayMode {
     /// Over the bridge, with the machine's address.
     #[default]
     Nat,
-    /// Over the bridge, with addresses of their own.
-    Routed,
     /// Not at all: the bridge itself has no address.
     Isolated,
 }

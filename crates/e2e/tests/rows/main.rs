@@ -53,6 +53,7 @@ mod images;
 mod isolation;
 mod lifecycle;
 mod listing;
+mod networks;
 mod recovery;
 mod registries;
 mod registry_folder;
