@@ -65,7 +65,7 @@ rows! {
         assert!(host.cli(cli, &["network", "ls", "--filter", "foo=bar"]).fails(1).contains("invalid filter 'foo'"));
         assert!(host.cli(cli, &["network", "prune", "-f"]).ok().contains("unused"));
         assert_eq!(names(&["--filter", "type=custom"]), "used");
-        let events = super::events(&host, cli, &["type=network"], "{{.Action}} {{.Actor.Attributes.name}}");
+        let events = crate::events(&host, cli, &["type=network"], "{{.Action}} {{.Actor.Attributes.name}}");
         for line in ["create used", "create unused", "connect used", "destroy unused"] {
             assert!(events.lines().any(|l| l == line), "{line} in {events}");
         }

@@ -75,7 +75,8 @@ fn check(network: &Network, settings: &EndpointSettings) -> Result<(), String> {
         wrong.push("network-scoped alias is supported only for containers in user defined networks".to_owned());
     }
     let ipam = settings.ipam_config.clone().unwrap_or_default();
-    if !user_defined && !(ipam.ipv4_address.is_empty() && ipam.ipv6_address.is_empty()) {
+    let asks = !ipam.ipv4_address.is_empty() || !ipam.ipv6_address.is_empty();
+    if asks && !user_defined {
         wrong.push("user specified IP address is supported on user defined networks only".to_owned());
     }
     for (text, v4, family) in [(&ipam.ipv4_address, true, "IPv4"), (&ipam.ipv6_address, false, "IPv6")] {
