@@ -15,6 +15,7 @@ fn ground() -> Ground {
             ..Files::default()
         },
         mounts: Vec::new(),
+        link_env: Vec::new(),
         cgroup: "/docker/0123".into(),
         join: Join::default(),
         shm: None,
