@@ -427,6 +427,7 @@ fn r_net_01_the_default_bridge_can_be_configured() {
         fixed_cidr: Some("10.200.0.128/25".parse().unwrap()),
         gateway: None,
         mtu: 1400,
+        ipv6: None,
     };
     let networks = machine.open(Config { bridge, ..Config::default() });
     let one = machine.start(&networks, 1, &Attach::default());
