@@ -409,8 +409,24 @@ def c_netd_100(e):
         e.api("DELETE", "/networks/bench-net")
 
 
+def c_publish_1000(e):
+    """Start of a container with 1,000 published ports beside one with a single port, through the API."""
+    def start(count):
+        bindings = {f"{p}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(20000 + p)}] for p in range(1, count + 1)}
+        body = {"Image": IMAGE, "Cmd": ["sleep", "600"], "HostConfig": {"PortBindings": bindings}, "ExposedPorts": {p: {} for p in bindings}}
+        cid = e.api("POST", "/containers/create", body)["Id"]
+        try:
+            return ms(lambda: e.api("POST", f"/containers/{cid}/start"))
+        finally:
+            e.api("DELETE", f"/containers/{cid}?force=1")
+    one = statistics.median(start(1) for _ in range(5))
+    # the peer starts a process for each port: once is enough to know
+    many = statistics.median(start(1000) for _ in range(3 if e.tag == "A" else 1))
+    return {"one_ms": one, "thousand_ms": many, "thousand_over_one": many / one}
+
+
 CASES = {k[2:]: v for k, v in list(globals().items()) if k.startswith("c_")}
-ROUNDS = {"own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10}
+ROUNDS = {"publish_1000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10}
 
 
 def main():

@@ -81,6 +81,17 @@ fn sysctls(network: &Network, options: &BridgeOptions) -> Result<()> {
     Ok(())
 }
 
+/// Takes the addresses off the link of a network that is gone, and with them its routes: the subnet is free at once, while
+/// the link itself takes the kernel a while.
+pub(crate) fn vacate(socket: &mut Socket, network: &Network, options: &BridgeOptions) -> Result<()> {
+    let Some(link) = socket.link(LinkName::Name(&options.link))? else { return Ok(()) };
+    let mut batch = Batch::new();
+    for address in network.pools.iter().filter_map(gateway_of) {
+        batch.del_address(&address_on(link.index, address)).tolerate(&[Errno::ADDRNOTAVAIL]);
+    }
+    Ok(socket.run(&batch)?)
+}
+
 /// Removes the link of a network.
 pub(crate) fn remove(socket: &mut Socket, options: &BridgeOptions) -> Result<()> {
     if options.foreign {

@@ -455,7 +455,10 @@ impl Networks {
         }
         step("net.remove.before_row")?;
         rows::bury_network(&inner.db, &network.id, later)?;
-        if let Some(link) = later {
+        if let (Some(link), Some(options)) = (later, &network.bridge) {
+            if let Err(error) = inner.with_route(|route| bridge::vacate(route, &network, options)) {
+                tracing::warn!(network = network.name, %error, "its subnet is free when its link is gone");
+            }
             inner.graves.bury(link);
         }
         Ok(network)

@@ -5,6 +5,7 @@ use wharf_netlink::Socket;
 use wharf_netlink::nft::Transaction;
 
 use crate::firewall::{self, Bridge, Hole, Published, State};
+use crate::port::Protocol;
 use crate::{Firewall, Result, iptables};
 
 /// What the administrator decided.
@@ -67,6 +68,20 @@ impl Wall {
 
     /// Carries out a change; when our rules are not (wholly) there any more, puts them back as declared instead.
     pub(crate) fn change(&mut self, change: &Change<'_>, declared: impl FnOnce() -> State) -> Result<()> {
+        self.carry_out(change, declared)?;
+        // whoever talks already would not notice
+        let changed = change.ports_go.iter().chain(change.ports_come);
+        let datagrams = changed.filter(|p| p.binding.protocol == Protocol::Udp);
+        let ports: Vec<_> = datagrams.map(|p| (Protocol::Udp.number(), p.binding.host_port)).collect();
+        if !ports.is_empty()
+            && let Err(error) = self.socket.forget_conversations(&ports)
+        {
+            tracing::warn!(%error, "who talked to a published port before is led where he was");
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, change: &Change<'_>, declared: impl FnOnce() -> State) -> Result<()> {
         match self.kind {
             Firewall::Off => Ok(()),
             Firewall::Iptables => iptables::change(&mut self.socket, &declared(), self.settings),

@@ -85,6 +85,22 @@ fn r_net_11_datagrams() {
         }
     });
     assert_eq!(machine.ask_datagram((LOOPBACK, 5353)).unwrap(), "172.17.0.1");
+    // whoever talked to the port while it was published nowhere is led, too, from when it is
+    let talker = machine.from_outside(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+    talker.connect((Machine::HOST, 6363)).unwrap();
+    talker.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+    let ask = || talker.send(b"?").and_then(|_| talker.recv(&mut [0; 64]));
+    let answered = |_: usize| ask().is_ok();
+    assert!(!(0..2).any(answered));
+    let late = machine.start(&networks, 3, &published(&machine, vec![port(Protocol::Udp, None, 6363, 53)]));
+    let server = late.run(|| UdpSocket::bind("0.0.0.0:53").unwrap());
+    std::thread::spawn(move || {
+        let mut buffer = [0; 64];
+        while let Ok((_, from)) = server.recv_from(&mut buffer) {
+            let _ = server.send_to(b"!", from);
+        }
+    });
+    assert!((0..20).any(answered), "the conversation is forgotten");
     assert_eq!(machine.ask_datagram((LOOPBACK6, 5353)).unwrap(), "172.17.0.1");
     assert_eq!(machine.ask_datagram((Machine::HOST, 5353)).unwrap(), Machine::HOST.to_string());
     let two = machine.start(&networks, 2, &machine.on("bridge"));

@@ -173,6 +173,21 @@ fn r_net_05_two_networks_are_isolated_until_connected() {
 }
 
 #[test]
+fn r_net_04_name_and_subnet_are_free_as_soon_as_the_network_is_removed() {
+    let machine = Machine::new();
+    let networks = machine.open(Config::default());
+    for _ in 0..5 {
+        let made = machine.run(|| networks.create(&with_subnet("again", "172.22.16.0/24")));
+        made.expect("the link of the last one may still be there, its routes are not");
+        machine.run(|| networks.remove("again")).unwrap();
+        machine.run(|| networks.create(&named("chosen"))).unwrap();
+        assert_eq!(networks.find("chosen").unwrap().pools[0].subnet.to_string(), "172.18.0.0/16");
+        machine.run(|| networks.remove("chosen")).unwrap();
+    }
+    machine.until("every link goes", || !machine.links().iter().any(|l| l.name.starts_with("br-")));
+}
+
+#[test]
 fn r_net_05_the_way_out_follows_connect_and_disconnect() {
     let machine = Machine::new();
     let networks = machine.open(Config::default());

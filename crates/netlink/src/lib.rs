@@ -11,6 +11,7 @@
 mod address;
 mod attribute;
 mod batch;
+mod conntrack;
 mod error;
 mod link;
 mod monitor;

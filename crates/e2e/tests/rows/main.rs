@@ -54,6 +54,7 @@ mod isolation;
 mod lifecycle;
 mod listing;
 mod networks;
+mod ports;
 mod recovery;
 mod registries;
 mod registry_folder;

@@ -141,6 +141,10 @@ impl Machine {
         ask_datagram(&self.host, address)
     }
 
+    pub(crate) fn from_outside<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        within(&self.outside, f)
+    }
+
     pub(crate) fn ask_from_outside(&self, address: (IpAddr, u16)) -> std::io::Result<String> {
         ask(&self.outside, address)
     }
