@@ -86,7 +86,7 @@ fn r_net_11_datagrams() {
     });
     assert_eq!(machine.ask_datagram((LOOPBACK, 5353)).unwrap(), "172.17.0.1");
     // whoever talked to the port while it was published nowhere is led, too, from when it is
-    let talker = machine.from_outside(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+    let talker = machine.run_outside(|| UdpSocket::bind("0.0.0.0:0").unwrap());
     talker.connect((Machine::HOST, 6363)).unwrap();
     talker.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
     let ask = || talker.send(b"?").and_then(|_| talker.recv(&mut [0; 64]));

@@ -141,7 +141,7 @@ impl Machine {
         ask_datagram(&self.host, address)
     }
 
-    pub(crate) fn from_outside<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn run_outside<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         within(&self.outside, f)
     }
 
