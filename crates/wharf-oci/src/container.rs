@@ -148,8 +148,8 @@ impl Made {
             rootless: context.rootless,
         };
         let mut saved = Saved::new(facts);
+        folder.keep_spec(&text)?;
         folder.save(&saved)?;
-        folder.save_spec(&text)?;
         step("oci.create.intent")?;
 
         let cgroup = make_cgroup(context, &path, &spec)?;

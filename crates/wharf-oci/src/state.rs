@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! <root>/<id>/            made by `create` (mkdir is what makes the ID taken), removed by `delete`
-//!     state.json          by tmp + rename; first with pid 0, before anything else is made (so that a creation that was
-//!                         killed can be cleaned up), then with the pid, when the container exists
 //!     config.json         the bundle's document as `create` read it; later changes in the bundle have no effect
+//!     state.json          by tmp + rename; first with pid 0, before anything outside of this folder is made (so that a creation
+//!                         that was killed can be cleaned up), then with the pid, when the container exists
 //!     start.fifo          exists until `start`; the waiting init holds its reading end
 //! ```
 //!
@@ -203,6 +203,15 @@ impl Folder {
     /// The document as `create` read it (with what `update` has changed since).
     pub(crate) fn load_spec(&self) -> Result<Spec, Error> {
         read_spec(&self.path.join("config.json"))
+    }
+
+    /// Writes the document for the first time: nobody reads it before there is a state.
+    pub(crate) fn keep_spec(&self, text: &[u8]) -> Result<(), Error> {
+        let path = self.path.join("config.json");
+        let fail = |source| Error::file("write", &path, source);
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
+        std::io::Write::write_all(&mut file, text).map_err(fail)
     }
 
     pub(crate) fn save_spec(&self, text: &[u8]) -> Result<(), Error> {

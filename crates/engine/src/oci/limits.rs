@@ -169,10 +169,15 @@ fn check_cpu(r: &mut Resources, can: &Abilities, warnings: &mut Vec<String>) -> 
         r.cpuset_cpus.clear();
         r.cpuset_mems.clear();
     }
-    let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let nodes = fs::read_to_string("/sys/devices/system/node/online").unwrap_or_else(|_| "0".into());
-    check_set(&r.cpuset_cpus, &online, "cpuset cpus", "CPUs")?;
-    check_set(&r.cpuset_mems, &nodes, "cpuset mems", "memory nodes")
+    if !r.cpuset_cpus.is_empty() {
+        let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+        check_set(&r.cpuset_cpus, &online, "cpuset cpus", "CPUs")?;
+    }
+    if !r.cpuset_mems.is_empty() {
+        let nodes = fs::read_to_string("/sys/devices/system/node/online").unwrap_or_else(|_| "0".into());
+        check_set(&r.cpuset_mems, &nodes, "cpuset mems", "memory nodes")?;
+    }
+    Ok(())
 }
 
 fn check_set(wanted: &str, online: &str, name: &str, things: &str) -> Result<()> {
