@@ -14,7 +14,7 @@ use wharf_spec::id::ContainerId;
 use crate::container::handle::{Command, Grant, Handle, Picture, Socket, Why};
 use crate::container::snapshot::{Container, Size};
 use crate::container::state::Status;
-use crate::container::{actor, create, declare};
+use crate::container::{create, declare, slots};
 use crate::stats::Stats;
 use crate::{ByteSink, ByteStream, Engine, Error, Filters, Result, blocking, list, logs, signals, stats, top};
 
@@ -254,7 +254,7 @@ impl Attachment {
         }
         match grant {
             Grant::Live(live) => {
-                let request = actor::attach_request(&engine.inner, &container.config, &options, &early);
+                let request = slots::attach_request(&engine.inner, &container.config, &options, &early);
                 live.keeper.attach(&request, socket).await.map_err(|e| Error::system("attach", e))
             }
             // the container's task may be gone with the container

@@ -1,57 +1,24 @@
 //! The task that owns one container: takes commands and its keeper's notices one after the other, and publishes a picture
 //! after every change. The states and what leads from one to another are drawn in [`super::state`].
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::{RwLock, mpsc, oneshot, watch};
+use tokio::sync::{RwLock, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wharf_shim::client::{Events, Notice};
-use wharf_shim::protocol::{self, Attach, AttachEnd, Event, Target, Wire};
 use wharf_spec::id::ContainerId;
 use wharf_sys::failpoint;
 
-use super::handle::{Command, Grant, Handle, Live, Picture, QUEUE, Reply, Socket, Why};
+use super::handle::{Command, Handle, Live, Picture, QUEUE, Reply, Why};
 use super::health::{self, Check, Monitor};
 use super::record::{self, Declared, Lived, Outlives};
-use super::restart::{Backoff, ran_for};
+use super::restart::Backoff;
+use super::slots::Slot;
 use super::snapshot::{Health, HealthProbe, HealthStatus};
-use super::state::{Exit, Status};
-use super::{declare, kill, picture, places, remove, start, update};
-use crate::{AttachOptions, Error, Inner, RemoveOptions, Result, blocking};
-
-/// How long a start waits for the sockets of clients that were promised an attach: they come as soon as the answer to their
-/// request has left, which a client that reads nothing could hold up.
-const SOCKETS: Duration = Duration::from_secs(5);
-
-/// A client that waits for the next start.
-struct Slot {
-    options: AttachOptions,
-    coming: oneshot::Receiver<Socket>,
-    here: Option<Socket>,
-}
-
-impl Slot {
-    /// Looks whether the socket has come; `false` when the client has gone.
-    fn check(&mut self) -> bool {
-        match (&self.here, self.coming.try_recv()) {
-            (None, Ok(socket)) => self.here = Some(socket),
-            (None, Err(oneshot::error::TryRecvError::Closed)) => return false,
-            _ => {}
-        }
-        self.here.as_ref().is_none_or(|socket| is_open(&socket.fd))
-    }
-}
-
-/// Is the other end of a client's socket still there?
-fn is_open(fd: &OwnedFd) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut fds = [PollFd::new(fd, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&now)).is_ok() && !fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
-}
+use super::state::Status;
+use super::{kill, picture, places, remove, start, update};
+use crate::{Error, Inner, RemoveOptions, Result, blocking};
 
 /// What a container that runs brings along when its task begins.
 pub(crate) struct Running {
@@ -66,16 +33,16 @@ pub(crate) struct Actor {
     pub(super) lived: Lived,
     publish: watch::Sender<Picture>,
     pub(super) live: Option<Arc<Live>>,
-    events: Option<Events>,
-    ends: u64,
+    pub(super) events: Option<Events>,
+    pub(super) ends: u64,
     /// `restart` is at work: no policy has a say.
-    hold: bool,
+    pub(super) hold: bool,
     /// The user ended it: the restart policy has no say at the next end.
     pub(super) no_restart: bool,
-    backoff: Backoff,
-    restart_at: Option<Instant>,
-    slots: Vec<Slot>,
-    removed: Option<Result<(), String>>,
+    pub(super) backoff: Backoff,
+    pub(super) restart_at: Option<Instant>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) removed: Option<Result<(), String>>,
     /// Probes its health while it runs.
     monitor: Option<Monitor>,
     /// How many monitors there have been.
@@ -203,7 +170,7 @@ impl Actor {
     }
 
     /// Tells of its networks, as the picture shows them.
-    fn network_events(&self, action: &str) {
+    pub(super) fn network_events(&self, action: &str) {
         let container = self.publish.borrow().container.clone();
         for (name, endpoint) in &container.network.networks {
             if let Some(id) = &endpoint.network {
@@ -244,7 +211,7 @@ impl Actor {
         self.start().await
     }
 
-    async fn start(&mut self) -> Result<()> {
+    pub(super) async fn start(&mut self) -> Result<()> {
         self.restart_at = None;
         let _alone = self.files.clone().write_owned().await;
         if places::is_nowhere(&self.declared) {
@@ -292,52 +259,6 @@ impl Actor {
                 Err(error)
             }
         }
-    }
-
-    /// The sockets of all clients that were promised an attach.
-    async fn sockets(&mut self) -> Vec<(Attach, OwnedFd)> {
-        let deadline = Instant::now() + SOCKETS;
-        let mut sockets = Vec::new();
-        for mut slot in std::mem::take(&mut self.slots) {
-            let socket = match slot.here.take() {
-                Some(socket) => socket,
-                None => match tokio::time::timeout_at(deadline, slot.coming).await {
-                    Ok(Ok(socket)) => socket,
-                    // the client went away before its answer
-                    Ok(Err(_)) => continue,
-                    Err(_) => {
-                        tracing::warn!(container = self.id.short(), "a client does not take the answer to its attach");
-                        continue;
-                    }
-                },
-            };
-            let attach = attach_request(&self.inner, &self.declared.config, &slot.options, &socket.early);
-            sockets.push((attach, socket.fd));
-        }
-        sockets
-    }
-
-    fn attach(&mut self, options: AttachOptions) -> Result<Grant> {
-        let id = &self.id;
-        match self.lived.state.status {
-            Status::Paused => {
-                return Err(Error::Conflict(format!("container {id} is paused, unpause the container before attach")));
-            }
-            Status::Restarting => {
-                return Err(Error::Conflict(format!(
-                    "container {id} is restarting, wait until the container is running"
-                )));
-            }
-            Status::Removing | Status::Dead => return Err(Error::no_such_container(id.as_str())),
-            Status::Created | Status::Running | Status::Exited => {}
-        }
-        if let Some(live) = &self.live {
-            return Ok(Grant::Live(live.clone()));
-        }
-        self.slots.retain_mut(Slot::check);
-        let (sender, coming) = oneshot::channel();
-        self.slots.push(Slot { options, coming, here: None });
-        Ok(Grant::Slot(sender))
     }
 
     async fn signal(&mut self, signal: i32, why: Why) -> Result<()> {
@@ -394,14 +315,14 @@ impl Actor {
     }
 
     /// Nobody looks any more: Docker calls that unhealthy.
-    fn end_health(&mut self) {
+    pub(super) fn end_health(&mut self) {
         self.monitor = None;
         if let Some(health) = &mut self.lived.health {
             Arc::make_mut(health).status = HealthStatus::Unhealthy;
         }
     }
 
-    fn probed(&mut self, run: u64, probe: HealthProbe) {
+    pub(super) fn probed(&mut self, run: u64, probe: HealthProbe) {
         let current = self.monitor.as_ref().is_some_and(|monitor| monitor.run == run);
         let (Some(check), Some(before), true) = (Check::of(&self.declared.config), &self.lived.health, current) else {
             return;
@@ -467,7 +388,7 @@ impl Actor {
     }
 
     /// `teardown`: of the run before, which goes on beside it.
-    async fn remove(&mut self, options: RemoveOptions, teardown: Option<JoinHandle<()>>) -> Result<()> {
+    pub(super) async fn remove(&mut self, options: RemoveOptions, teardown: Option<JoinHandle<()>>) -> Result<()> {
         self.lived.state.may_remove(&self.declared.name)?;
         let before = std::mem::replace(&mut self.lived.state.status, Status::Removing);
         self.restart_at = None;
@@ -488,158 +409,6 @@ impl Actor {
         self.removed = Some(Ok(()));
         self.show();
         Ok(())
-    }
-
-    async fn notice(&mut self, notice: Option<Notice>) {
-        match notice {
-            Some(Notice::Event(Event::Exited(exit))) => self.ended(exit).await,
-            Some(Notice::Event(Event::ExecExited { id, exit })) => self.exec_ended(&id, exit),
-            Some(Notice::Event(Event::AttachEnded { reason: AttachEnd::Detached, .. })) => {
-                self.inner.container_event(&self.id, "detach", &[]);
-            }
-            Some(Notice::Event(Event::AttachEnded { .. })) => {}
-            Some(Notice::Resync(snapshot)) => {
-                for exec in snapshot.execs {
-                    if let Some(exit) = exec.exit {
-                        self.exec_ended(&exec.id, exit);
-                    }
-                }
-                if let Some(exit) = snapshot.exit {
-                    self.ended(exit).await;
-                }
-            }
-            None => self.keeper_gone().await,
-        }
-    }
-
-    fn exec_ended(&self, exec: &str, exit: protocol::Exit) {
-        self.inner.exec_ended(&self.id, exec, exit.code);
-    }
-
-    /// The connection ended: the keeper told of the end before and is gone, or it was killed.
-    async fn keeper_gone(&mut self) {
-        self.events = None;
-        let Some(live) = self.live.clone() else { return };
-        let record = super::reconcile::exit_record(&self.inner.exit_file(&self.id));
-        let exit = match record {
-            Some(exit) => exit,
-            None => {
-                // nobody reads its output and nobody will know its exit code: it cannot go on
-                tracing::error!(container = self.id.short(), "its keeper is gone; killing the container");
-                let cgroup = live.cgroup.clone();
-                let killed = blocking(move || cgroup.kill().map_err(|e| Error::system("kill cgroup", e))).await;
-                if let Err(error) = killed {
-                    tracing::error!(container = self.id.short(), %error, "kill");
-                }
-                let now = wharf_logs::Timestamp::now();
-                protocol::Exit { code: 137, signal: Some(9), at: now }
-            }
-        };
-        self.ended(exit).await;
-    }
-
-    /// The first process has ended, and everything that it wrote is in the log.
-    async fn ended(&mut self, exit: protocol::Exit) {
-        self.events = None;
-        let Some(live) = self.live.take() else { return };
-        let cgroup = live.cgroup.clone();
-        let killed = cgroup.oom_kills().unwrap_or(0) > 0;
-        let exit = Exit { code: exit.code, oom_killed: killed, at: start::timestamp(exit.at) };
-        let ran = ran_for(self.lived.state.started_at, exit.at);
-        let policy = declare::restart_policy(&self.declared.host_config);
-        let again = match policy {
-            Ok(policy) if !self.hold && !self.no_restart => self.backoff.next(policy, exit.code, ran),
-            _ => None,
-        };
-        self.lived.state.exited(exit, again.is_some());
-        self.end_health();
-        self.ends += 1;
-        for exec in self.inner.execs.running_in(&self.id) {
-            self.inner.execs.ended(&exec, 137);
-        }
-        drop(live);
-        self.network_events("disconnect");
-        let teardown = tokio::spawn(start::teardown(&self.inner, &self.id, Some(cgroup)).run());
-        let goes = again.is_none() && self.declared.host_config.auto_remove && !self.hold;
-        if !goes {
-            // whoever is told how it ended must be told the same after a failure of the machine
-            self.save().await;
-            let _ = failpoint::hit("engine.exit.after_rows");
-        }
-        self.show();
-        let _ = failpoint::hit("engine.exit.after_state");
-        if killed {
-            self.inner.container_event(&self.id, "oom", &[]);
-        }
-        let seconds = ran.as_secs().to_string();
-        self.inner.container_event(
-            &self.id,
-            "die",
-            &[("exitCode", &exit.code.to_string()), ("execDuration", &seconds)],
-        );
-        if goes {
-            let options = RemoveOptions { volumes: true, ..RemoveOptions::default() };
-            if let Err(error) = self.remove(options, Some(teardown)).await {
-                tracing::error!(container = self.id.short(), %error, "remove at its end");
-                self.removed = None;
-            }
-            return;
-        }
-        let _ = teardown.await;
-        let _ = failpoint::hit("engine.exit.after_teardown");
-        self.restart_at = again.map(|wait| Instant::now() + wait);
-        // addresses are free now
-        self.show();
-    }
-
-    /// The back-off is over.
-    async fn restart(&mut self) {
-        self.restart_at = None;
-        if self.lived.state.status != Status::Restarting {
-            return;
-        }
-        self.lived.restart_count += 1;
-        if let Err(error) = self.start().await {
-            tracing::warn!(container = self.id.short(), %error, "restart");
-            let policy = declare::restart_policy(&self.declared.host_config);
-            let code = self.lived.state.exit_code;
-            let again = policy.ok().and_then(|policy| self.backoff.next(policy, code, Duration::ZERO));
-            if let Some(wait) = again {
-                self.lived.state.status = Status::Restarting;
-                self.restart_at = Some(Instant::now() + wait);
-            }
-            self.save().await;
-            self.show();
-        }
-    }
-
-    /// The user does not want it to be started again: what is waiting for its turn stands still.
-    pub(super) async fn give_up_restart(&mut self) {
-        if self.lived.state.status == Status::Restarting {
-            self.restart_at = None;
-            self.lived.state.status = Status::Exited;
-            self.save().await;
-            self.show();
-        }
-    }
-}
-
-/// How the keeper is asked to serve a client.
-pub(crate) fn attach_request(
-    inner: &Inner,
-    config: &wharf_api::container::Config,
-    options: &AttachOptions,
-    early: &[u8],
-) -> Attach {
-    Attach {
-        id: inner.next_attach(),
-        target: Target::Init,
-        stdin: options.stdin && config.open_stdin,
-        stdout: options.stdout,
-        stderr: options.stderr,
-        wire: if config.tty { Wire::Raw } else { Wire::Stdcopy },
-        detach_keys: declare::keys(options.detach_keys.as_deref()).unwrap_or_default(),
-        input: early.to_vec(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `snapshot`, `picture` | what readers see, and how it is made of rows |
 //! | `state` | the states and what leads from one to another |
-//! | `actor`, `handle` | the task that owns a container; commands to it |
+//! | `actor`, `end`, `slots`, `handle` | the task that owns a container: commands, ends, clients of the next start; its handle |
 //! | `declare`, `merge`, `mounts`, `log`, `network` | the declaration: checked, completed, parsed |
 //! | `create`, `start`, `kill`, `update`, `remove` | what is done to it |
 //! | `health` | probes at intervals and what they mean |
@@ -14,6 +14,7 @@
 pub(crate) mod actor;
 pub(crate) mod create;
 pub(crate) mod declare;
+mod end;
 mod etc;
 pub(crate) mod handle;
 mod health;
@@ -30,6 +31,7 @@ pub(crate) mod record;
 mod remove;
 mod restart;
 pub(crate) mod rootfs;
+pub(crate) mod slots;
 pub mod snapshot;
 pub(crate) mod start;
 pub mod state;
