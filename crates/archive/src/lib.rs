@@ -28,7 +28,7 @@ pub use error::{Error, Result};
 pub use extract::{Extract, Links, Owner, Replace, extract};
 pub use member::{Extent, Kind, Member, Time};
 pub use merge::{Merged, MergedFolder, copy_merged};
-pub use pack::{Changed, Source, pack, pack_changes};
+pub use pack::{Changed, Source, pack, pack_changes, pack_volume};
 pub use reader::{Observer, Payload, Reader};
 pub use record::{LayerFiles, Moved, Recorder, replay};
 pub use resource::{is_kernel_interface, pack_resource};

@@ -32,6 +32,8 @@ pub enum Source {
     OverlayUpper,
     /// A tree as it is.
     Tree,
+    /// The same with times as exact as the file system has them: for backups, which nobody takes a digest of.
+    Exact,
 }
 
 /// Writes everything below `root` (not the root itself) as a tar; answers how many bytes that were. `check` is asked before
@@ -40,6 +42,25 @@ pub fn pack(root: BorrowedFd<'_>, source: Source, out: impl Write, check: &dyn F
     let mut packer = Packer { writer: Writer::new(out), source, check, seen: HashMap::new() };
     let root = tree::open_folder(root, OsStr::new(".")).map_err(Error::io("open", "/"))?;
     packer.folder(&root, Path::new(""))?;
+    Ok(packer.writer.finish()?.1)
+}
+
+/// Writes a volume: its root folder (`./`), and everything below but the names `except` in the root.
+pub fn pack_volume(
+    root: BorrowedFd<'_>,
+    except: &[&str],
+    out: impl Write,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<u64> {
+    let mut packer = Packer { writer: Writer::new(out), source: Source::Exact, check, seen: HashMap::new() };
+    let root = tree::open_folder(root, OsStr::new(".")).map_err(Error::io("open", "/"))?;
+    let stat = rustix::fs::fstat(&root).map_err(Error::io("stat", "/"))?;
+    let mut folder = packer.member(Path::new("./"), Kind::Dir, &stat);
+    folder.xattrs = portable_xattrs(root.as_fd(), Path::new("/"))?;
+    packer.writer.append(&folder, &mut empty())?;
+    let mut top = Level::read(root, PathBuf::new())?;
+    top.names.retain(|name| !except.iter().any(|own| name == own));
+    packer.levels(vec![top])?;
     Ok(packer.writer.finish()?.1)
 }
 
@@ -96,7 +117,10 @@ impl<W: Write> Packer<'_, W> {
     /// Packs what is in a folder. Explicit stack: the depth is chosen by whoever made the files.
     fn folder(&mut self, root: &OwnedFd, at: &Path) -> Result<()> {
         let open = root.try_clone().map_err(Error::io("open", at))?;
-        let mut stack = vec![Level::read(open, at.to_owned())?];
+        self.levels(vec![Level::read(open, at.to_owned())?])
+    }
+
+    fn levels(&mut self, mut stack: Vec<Level>) -> Result<()> {
         while let Some(level) = stack.last_mut() {
             let Some(name) = level.names.pop() else {
                 stack.pop();
@@ -126,13 +150,13 @@ impl<W: Write> Packer<'_, W> {
         if self.source == Source::OverlayUpper && is_whiteout(&stat) {
             let mut hidden = OsString::from(".wh.");
             hidden.push(name);
-            let mut member = member(&path.with_file_name(hidden), Kind::File, &stat);
+            let mut member = self.member(&path.with_file_name(hidden), Kind::File, &stat);
             member.mode = 0o600;
             return self.writer.append(&member, &mut empty()).map(|()| None);
         }
         if stat.st_nlink > 1 {
             if let Some(first) = self.seen.get(&(stat.st_dev, stat.st_ino)) {
-                let link = member(path, Kind::HardLink(first.clone()), &stat);
+                let link = self.member(path, Kind::HardLink(first.clone()), &stat);
                 return self.writer.append(&link, &mut empty()).map(|()| None);
             }
             self.seen.insert((stat.st_dev, stat.st_ino), path.to_owned());
@@ -150,7 +174,7 @@ impl<W: Write> Packer<'_, W> {
             // sockets mean nothing without their process; Docker leaves them out too
             _ => return Ok(None),
         };
-        self.writer.append(&member(path, kind, &stat), &mut empty()).map(|()| None)
+        self.writer.append(&self.member(path, kind, &stat), &mut empty()).map(|()| None)
     }
 
     fn subfolder(&mut self, parent: BorrowedFd<'_>, name: &OsStr, path: &Path, stat: &Stat) -> Result<Option<OwnedFd>> {
@@ -161,11 +185,11 @@ impl<W: Write> Packer<'_, W> {
         };
         let mut shown = path.as_os_str().to_owned();
         shown.push("/");
-        let mut folder = member(Path::new(&shown), Kind::Dir, stat);
+        let mut folder = self.member(Path::new(&shown), Kind::Dir, stat);
         folder.xattrs = portable_xattrs(fd.as_fd(), path)?;
         self.writer.append(&folder, &mut empty())?;
         if self.source == Source::OverlayUpper && is_opaque(&fd) {
-            let mut marker = member(&path.join(".wh..wh..opq"), Kind::File, stat);
+            let mut marker = self.member(&path.join(".wh..wh..opq"), Kind::File, stat);
             marker.mode &= 0o777;
             marker.mtime = Time::default();
             marker.size = 0;
@@ -181,10 +205,18 @@ impl<W: Write> Packer<'_, W> {
             Err(Errno::NOENT | Errno::LOOP) => return Ok(()),
             Err(e) => return Err(Error::io("open", path)(e)),
         };
-        let mut member = member(path, Kind::File, stat);
+        let mut member = self.member(path, Kind::File, stat);
         member.size = u64::try_from(stat.st_size).unwrap_or(0);
         member.xattrs = portable_xattrs(fd.as_fd(), path)?;
         self.writer.append(&member, &mut File::from(fd))
+    }
+
+    fn member(&self, path: &Path, kind: Kind, stat: &Stat) -> Member {
+        let mut member = member(path, kind, stat);
+        if self.source == Source::Exact {
+            member.mtime.nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
+        }
+        member
     }
 }
 

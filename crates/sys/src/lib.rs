@@ -11,6 +11,7 @@ pub mod failpoint;
 pub mod fd;
 pub mod ids;
 pub mod keyctl;
+pub mod loopdev;
 pub mod memfd;
 pub mod memory;
 pub mod mount;

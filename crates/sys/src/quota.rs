@@ -42,6 +42,37 @@ pub fn project_quota(dir: impl AsFd, project: u32) -> Result<ProjectQuota> {
     Ok(ProjectQuota { limit: block.dqb_bhardlimit * BLOCK, used: block.dqb_curspace })
 }
 
+/// `struct fsxattr` of `linux/fs.h`.
+#[repr(C)]
+#[derive(Default)]
+struct FsXattr {
+    xflags: u32,
+    extsize: u32,
+    nextents: u32,
+    project: u32,
+    cowextsize: u32,
+    pad: [u8; 8],
+}
+
+const FS_IOC_FSGETXATTR: libc::c_ulong = 0x801c_581f;
+const FS_IOC_FSSETXATTR: libc::c_ulong = 0x401c_5820;
+const FS_XFLAG_PROJINHERIT: u32 = 0x200;
+
+/// Puts the folder `dir`, and everything that will be made in it, into `project`.
+///
+/// # Errors
+/// `ENOTTY`/`EOPNOTSUPP` when the file system has no projects.
+pub fn set_project(dir: impl AsFd, project: u32) -> Result<()> {
+    let fd = dir.as_fd().as_raw_fd();
+    let mut attributes = FsXattr::default();
+    // SAFETY: attributes is valid for writes of an fsxattr.
+    check(unsafe { libc::syscall(libc::SYS_ioctl, fd, FS_IOC_FSGETXATTR, &raw mut attributes) })?;
+    attributes.project = project;
+    attributes.xflags |= FS_XFLAG_PROJINHERIT;
+    // SAFETY: attributes is valid for reads of an fsxattr.
+    check(unsafe { libc::syscall(libc::SYS_ioctl, fd, FS_IOC_FSSETXATTR, &raw const attributes) }).map(drop)
+}
+
 fn quotactl(dir: impl AsFd, command: u32, project: u32, block: &mut libc::dqblk) -> Result<()> {
     let command = (command << 8) | PRJQUOTA;
     let dir = dir.as_fd().as_raw_fd();

@@ -1,30 +1,51 @@
-//! Local volumes: create, copy-up, reference counts.
+//! Volumes: create, mount, fill, copy, limit, remove; the local driver and plugins; reference counts.
 //!
 //! ```text
-//!   <root>/<name>/_data     the files
-//!   table `volumes`         name → driver, labels, options, time of creation (JSON)
-//!   references              in memory; whoever uses volumes says so again after a restart
+//!   <root>/<name>/_data        the files, or where they are mounted while somebody uses them
+//!   <root>/<name>/image        the file system of a volume with a limit (where there are no project quotas)
+//!   <root>/<name>/snapshots/   copies of the files, by name
+//!   <root>/.new-<n>-<name>     being prepared       (no volume's name begins with a dot)
+//!   <root>/.gone-<n>-<name>    being removed
+//!   table `volumes`            name → driver, labels, options, time of creation, backing (JSON)
+//!   references                 in memory; whoever uses volumes says so again after a restart
 //! ```
 //!
-//! A row is written before its folder is used and removed after the folder is gone, so that whatever happens in between is
-//! finished by doing it again.
+//! A row is there before the folder has its name, and goes after the folder has lost it; so a folder with a volume's name but
+//! without a row is somebody's data (a restored backup, a lost database), and becomes a volume rather than rubbish.
 
 mod copy;
 mod error;
+mod fill;
+mod life;
+mod mount;
+mod open;
+mod options;
+pub mod plugin;
+mod row;
+mod size;
+mod snapshot;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use serde::{Deserialize, Serialize};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use wharf_state::{Db, Migrations, Table};
 
 pub use error::Error;
+pub use row::{Backing, Foreign, Volume};
+pub use snapshot::Snapshot;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Asked again and again during long work; an error ends it.
+pub type Check<'a> = &'a dyn Fn() -> Result<()>;
 
 /// The tables of this crate; give them to `Db::open`.
 pub const MIGRATIONS: Migrations = Migrations {
@@ -35,37 +56,15 @@ const TABLE: Table = Table("volumes");
 
 /// The label that Docker puts on volumes without a name.
 pub const ANONYMOUS_LABEL: &str = "com.docker.volume.anonymous";
-/// The only driver.
+/// The driver that needs no plugin.
 pub const LOCAL: &str = "local";
-
-/// A volume as its row describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Volume {
-    /// Its name.
-    pub name: String,
-    /// `local`.
-    pub driver: String,
-    /// Nanoseconds since 1970.
-    pub created: i64,
-    /// Labels; `None`: never given.
-    pub labels: Option<BTreeMap<String, String>>,
-    /// Driver options; `None`: never given.
-    pub options: Option<BTreeMap<String, String>>,
-}
-
-impl Volume {
-    /// Made for `-v /path` without a name.
-    pub fn is_anonymous(&self) -> bool {
-        self.labels.as_ref().is_some_and(|labels| labels.contains_key(ANONYMOUS_LABEL))
-    }
-}
 
 /// A wish for a volume.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Its name.
     pub name: String,
-    /// Driver; empty: `local`.
+    /// Driver; empty: `local`, or that of the volume that is there.
     pub driver: String,
     /// Labels.
     pub labels: Option<BTreeMap<String, String>>,
@@ -73,6 +72,8 @@ pub struct Request {
     pub options: Option<BTreeMap<String, String>>,
     /// Nanoseconds since 1970.
     pub now: i64,
+    /// Who uses it from the first moment on (a container).
+    pub user: Option<String>,
 }
 
 /// All volumes of a data root; clones share it. Operations block for as long as the disk takes.
@@ -86,94 +87,125 @@ struct Shared {
     root: PathBuf,
     db: Db,
     world: Mutex<World>,
+    /// Told when a name becomes free.
+    freed: Condvar,
+    plugins: plugin::Plugins,
+    number: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct World {
     volumes: BTreeMap<String, Arc<Volume>>,
     users: BTreeMap<String, BTreeSet<String>>,
+    mounts: BTreeMap<String, Active>,
+    /// Names that an operation works on.
+    busy: BTreeSet<String>,
+}
+
+/// A volume that is mounted.
+#[derive(Debug)]
+struct Active {
+    users: BTreeSet<String>,
+    path: PathBuf,
+}
+
+/// Names that nobody else works on as long as this lives.
+struct Lock<'a> {
+    shared: &'a Shared,
+    names: Vec<String>,
+}
+
+impl Drop for Lock<'_> {
+    fn drop(&mut self) {
+        let mut world = self.shared.world();
+        self.names.iter().for_each(|name| _ = world.busy.remove(name));
+        drop(world);
+        self.shared.freed.notify_all();
+    }
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        // nothing panics while holding it; and the maps would still be whole
+        self.world.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Waits until nobody works on any of the names.
+    fn lock(&self, names: &[&str]) -> Lock<'_> {
+        let names: BTreeSet<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut world = self.world();
+        while names.iter().any(|name| world.busy.contains(name)) {
+            world = self.freed.wait(world).unwrap_or_else(|e| e.into_inner());
+        }
+        world.busy.extend(names.iter().cloned());
+        Lock { shared: self, names: names.into_iter().collect() }
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.root.join(name).join("_data")
+    }
+
+    /// A path in the root that no other operation has.
+    fn fresh(&self, what: &str, name: &str) -> PathBuf {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        self.root.join(format!(".{what}-{}x{number}-{name}", std::process::id()))
+    }
+
+    fn put(&self, volume: &Volume, instead_of: Option<&str>) -> Result<()> {
+        let key = volume.name.clone();
+        let doc = serde_json::to_vec(volume).map_err(|e| Error::Corrupt(format!("volume row {key}: {e}")))?;
+        let old = instead_of.map(str::to_owned);
+        self.db.write(move |tx| {
+            if let Some(old) = &old {
+                tx.delete(TABLE, old)?;
+            }
+            tx.put(TABLE, &key, &doc).map_err(Error::from)
+        })
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        let key = name.to_owned();
+        self.db.write(move |tx| tx.delete(TABLE, &key).map(drop).map_err(Error::from))
+    }
+
+    fn get(&self, name: &str) -> Result<Arc<Volume>> {
+        self.world().volumes.get(name).cloned().ok_or_else(|| Error::NotFound(name.to_owned()))
+    }
 }
 
 impl Volumes {
-    /// Reads the rows; finishes removals that were interrupted.
-    pub fn open(root: &Path, db: Db) -> Result<Volumes> {
-        fs::create_dir_all(root).map_err(Error::io("mkdir", root))?;
-        let mut volumes = BTreeMap::new();
-        db.read(|tx| {
-            tx.scan(TABLE, |key, doc| {
-                let volume: Volume =
-                    serde_json::from_slice(doc).map_err(|e| Error::Corrupt(format!("volume row {key}: {e}")))?;
-                volumes.insert(key.to_owned(), Arc::new(volume));
-                Ok::<_, Error>(())
-            })
-        })?;
-        for name in volumes.keys() {
-            let data = root.join(name).join("_data");
-            fs::create_dir_all(&data).map_err(Error::io("mkdir", &data))?;
-        }
-        for entry in fs::read_dir(root).map_err(Error::io("read", root))?.flatten() {
-            let orphan = !entry.file_name().to_str().is_some_and(|name| volumes.contains_key(name));
-            if orphan && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                tracing::info!(folder = %entry.path().display(), "removing what is left of a volume");
-                fs::remove_dir_all(entry.path()).map_err(Error::io("remove", &entry.path()))?;
-            }
-        }
-        let world = Mutex::new(World { volumes, users: BTreeMap::new() });
-        Ok(Volumes { shared: Arc::new(Shared { root: root.to_owned(), db, world }) })
-    }
-
-    /// The folder that a container sees.
+    /// The folder that a local volume's files are in, or are mounted on.
     pub fn data(&self, name: &str) -> PathBuf {
-        self.shared.root.join(name).join("_data")
+        self.shared.data(name)
     }
 
-    /// All, by name.
+    /// All that have a row, by name.
     pub fn list(&self) -> Vec<Arc<Volume>> {
-        self.world().volumes.values().cloned().collect()
+        self.shared.world().volumes.values().cloned().collect()
     }
 
     /// One, by its full name.
     pub fn get(&self, name: &str) -> Result<Arc<Volume>> {
-        self.world().volumes.get(name).cloned().ok_or_else(|| Error::NotFound(name.to_owned()))
+        self.shared.get(name)
     }
 
-    /// Makes a volume, or gives the one that is there with the same driver.
-    pub fn create(&self, request: Request) -> Result<Arc<Volume>> {
-        let Request { name, driver, labels, options, now } = request;
-        let driver = if driver.is_empty() { LOCAL.to_owned() } else { driver };
-        if let Some(volume) = self.world().volumes.get(&name) {
-            if volume.driver != driver {
-                return Err(Error::Conflict(format!("create {name}: conflict: volume name must be unique")));
-            }
-            return Ok(volume.clone());
-        }
-        if driver != LOCAL {
-            return Err(Error::NoDriver(format!(
-                "error looking up volume plugin {driver}: plugin \"{driver}\" not found"
-            )));
-        }
-        check_name(&name)?;
-        if let Some(key) = options.iter().flatten().map(|(key, _)| key).next() {
-            return Err(Error::Invalid(format!("create {name}: invalid option: {key:?}")));
-        }
-        let volume = Arc::new(Volume { name: name.clone(), driver, created: now, labels, options });
-        let doc = serde_json::to_vec(&*volume).map_err(|e| Error::Corrupt(format!("volume row {name}: {e}")))?;
-        let key = name.clone();
-        self.shared.db.write(move |tx| tx.put(TABLE, &key, &doc).map_err(Error::from))?;
-        let data = self.data(&name);
-        fs::create_dir_all(&data).map_err(Error::io("mkdir", &data))?;
-        self.world().volumes.insert(name, volume.clone());
-        Ok(volume)
+    /// The drivers outside of the daemon.
+    pub fn plugins(&self) -> &plugin::Plugins {
+        &self.shared.plugins
     }
 
     /// Says that `user` (a container) uses the volume.
     pub fn acquire(&self, name: &str, user: &str) {
-        self.world().users.entry(name.to_owned()).or_default().insert(user.to_owned());
+        self.shared.world().users.entry(name.to_owned()).or_default().insert(user.to_owned());
     }
 
     /// Says that `user` does not use it any more.
     pub fn release(&self, name: &str, user: &str) {
-        let mut world = self.world();
+        let mut world = self.shared.world();
         if let Some(users) = world.users.get_mut(name) {
             users.remove(user);
             if users.is_empty() {
@@ -184,69 +216,186 @@ impl Volumes {
 
     /// Who uses it.
     pub fn users(&self, name: &str) -> Vec<String> {
-        self.world().users.get(name).map(|users| users.iter().cloned().collect()).unwrap_or_default()
+        self.shared.world().users.get(name).map(|users| users.iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// Removes a volume that nobody uses. With `force` one that does not exist is no error.
-    pub fn remove(&self, name: &str, force: bool) -> Result<()> {
+    /// How many use it.
+    pub fn user_count(&self, name: &str) -> usize {
+        self.shared.world().users.get(name).map_or(0, BTreeSet::len)
+    }
+
+    /// Makes the files reachable for `user`, and says where: the first one mounts what is to be mounted.
+    pub fn mount(&self, name: &str, user: &str) -> Result<PathBuf> {
+        let _lock = self.shared.lock(&[name]);
+        self.mount_locked(name, user)
+    }
+
+    fn mount_locked(&self, name: &str, user: &str) -> Result<PathBuf> {
+        let shared = &*self.shared;
+        let volume = shared.get(name)?;
+        if let Some(active) = shared.world().mounts.get_mut(name)
+            // a plugin counts its users itself
+            && volume.backing != Backing::Plugin
         {
-            let mut world = self.world();
-            if !world.volumes.contains_key(name) {
-                return if force { Ok(()) } else { Err(Error::NotFound(name.to_owned())) };
-            }
-            if let Some(users) = world.users.get(name) {
-                let users = users.iter().cloned().collect::<Vec<_>>().join(", ");
-                return Err(Error::Conflict(format!("remove {name}: volume is in use - [{users}]")));
-            }
-            // from here on nobody can acquire it: a container that wants it makes a new one
-            world.volumes.remove(name);
+            active.users.insert(user.to_owned());
+            return Ok(active.path.clone());
         }
-        let key = name.to_owned();
-        self.shared.db.write(move |tx| tx.delete(TABLE, &key).map(drop).map_err(Error::from))?;
-        let folder = self.shared.root.join(name);
-        match fs::remove_dir_all(&folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &folder)(e)),
-            _ => Ok(()),
+        let data = shared.data(name);
+        let path = match &volume.backing {
+            Backing::Plugin => shared.plugins.find(&volume.driver)?.mount(name, user)?,
+            Backing::Folder | Backing::Project { .. } => {
+                match fs::create_dir(&data) {
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                        fs::create_dir_all(&data).map_err(Error::io("mkdir", &data))?;
+                    }
+                    Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(Error::io("mkdir", &data)(e)),
+                    _ => {}
+                }
+                data
+            }
+            Backing::Foreign(what) => {
+                mount::foreign(what, &data)?;
+                data
+            }
+            Backing::Image { .. } => {
+                mount::image(&shared.folder(name).join(size::IMAGE), &data)?;
+                let recovered = fill::Place::open(&data, None).and_then(|place| place.recover());
+                if let Err(error) = recovered {
+                    mount::release(&data)?;
+                    return Err(error);
+                }
+                data
+            }
+        };
+        let mut world = shared.world();
+        let active = world.mounts.entry(name.to_owned()).or_insert_with(|| Active { users: BTreeSet::new(), path: path.clone() });
+        active.users.insert(user.to_owned());
+        Ok(path)
+    }
+
+    /// Says that `user` does not need the files any more: the last one unmounts. Doing it twice does no harm.
+    pub fn unmount(&self, name: &str, user: &str) -> Result<()> {
+        let _lock = self.shared.lock(&[name]);
+        self.unmount_locked(name, user)
+    }
+
+    fn unmount_locked(&self, name: &str, user: &str) -> Result<()> {
+        let shared = &*self.shared;
+        let backing = shared.get(name).map(|volume| (volume.backing.clone(), volume.driver.clone())).ok();
+        {
+            let mut world = shared.world();
+            let Some(active) = world.mounts.get_mut(name) else { return Ok(()) };
+            if !active.users.remove(user) {
+                return Ok(());
+            }
+            let last = active.users.is_empty();
+            if last {
+                world.mounts.remove(name);
+            }
+            if !last && !matches!(backing, Some((Backing::Plugin, _))) {
+                return Ok(());
+            }
+        }
+        match backing {
+            Some((Backing::Plugin, driver)) => shared.plugins.find(&driver)?.unmount(name, user),
+            Some((backing, _)) if backing.is_folder() => Ok(()),
+            _ => mount::release(&shared.data(name)),
         }
     }
 
-    /// Bytes of its files.
-    pub fn size(&self, name: &str) -> u64 {
-        copy::size(&self.data(name))
+    /// After a restart: `user` has the volume mounted already.
+    pub fn adopt_mount(&self, name: &str, user: &str) {
+        let path = self.shared.data(name);
+        let mut world = self.shared.world();
+        let active = world.mounts.entry(name.to_owned()).or_insert_with(|| Active { users: BTreeSet::new(), path });
+        active.users.insert(user.to_owned());
+    }
+
+    /// After a restart, when all users have said so: takes away mounts that nobody needs any more.
+    pub fn settle(&self) {
+        let root = &self.shared.root;
+        for name in mount::mounted(root) {
+            if self.shared.world().mounts.contains_key(&name) {
+                continue;
+            }
+            tracing::info!(volume = name, "unmounting what was left mounted");
+            if let Err(error) = mount::release(&self.shared.data(&name)) {
+                tracing::error!(volume = name, %error, "unmount");
+            }
+        }
+    }
+
+    /// Bytes of its files; of one that is not mounted, what it takes on the disk. -1: unknown.
+    pub fn size(&self, name: &str) -> i64 {
+        let Ok(volume) = self.get(name) else { return -1 };
+        let bytes = match &volume.backing {
+            Backing::Image { .. } => size::image_use(&self.shared.folder(name)),
+            Backing::Plugin | Backing::Foreign(_) => return -1,
+            Backing::Folder | Backing::Project { .. } => {
+                let data = self.data(name);
+                let open = rustix::fs::open(&data, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+                match open.ok().and_then(|fd| wharf_archive::size(fd.as_fd()).ok()) {
+                    Some(bytes) => bytes,
+                    None => return -1,
+                }
+            }
+        };
+        i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
     /// Fills an empty volume with what the container's root file system has at `path` (an absolute path, resolved inside
     /// `root` and never outside): contents, owners, modes, times, extended attributes. Does nothing when the volume has files
-    /// already, or the path is no folder.
+    /// already, or there is nothing at the path. All of it appears, or nothing.
     pub fn copy_up(&self, name: &str, root: BorrowedFd<'_>, path: &Path) -> Result<()> {
-        copy::copy_up(root, path, &self.data(name))
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let source = match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOTDIR) => return Err(Error::Mount(format!("source {} is not directory", path.display()))),
+            Err(errno) => return Err(Error::io("open", path)(errno)),
+        };
+        let _lock = self.shared.lock(&[name]);
+        let user = "copy-up";
+        let base = self.mount_locked(name, user)?;
+        let filled = self.fill_empty(name, &base, path, |base_fd, place| {
+            if copy::is_empty(&source).map_err(Error::io("read", path))? {
+                return copy::folder_attributes(&source, base_fd, path);
+            }
+            let project = self.project(name);
+            place.fill(fill::Existing::Keep, project, |into| copy::copy(source.as_fd(), into, path, &|| Ok(())))
+        });
+        let unmounted = self.unmount_locked(name, user);
+        filled.and(unmounted)
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
-        // nothing panics while holding it; and the maps would still be whole
-        self.shared.world.lock().unwrap_or_else(|e| e.into_inner())
+    fn fill_empty(
+        &self,
+        name: &str,
+        base: &Path,
+        shown: &Path,
+        work: impl FnOnce(&std::os::fd::OwnedFd, &fill::Place) -> Result<()>,
+    ) -> Result<()> {
+        let place = self.place(name, base)?;
+        if !copy::is_empty(&place.base).map_err(Error::io("read", shown))? {
+            return Ok(());
+        }
+        work(&place.base, &place)
     }
-}
 
-/// `[a-zA-Z0-9][a-zA-Z0-9_.-]+`
-fn check_name(name: &str) -> Result<()> {
-    let bytes = name.as_bytes();
-    if bytes.len() == 1 {
-        return Err(Error::Invalid(
-            "create : volume name is too short, names should be at least two alphanumeric characters"
-                .replace(" :", &format!(" {name}:")),
-        ));
+    /// Where files for a volume that is mounted at `base` are prepared.
+    fn place(&self, name: &str, base: &Path) -> Result<fill::Place> {
+        let folder = self.shared.folder(name);
+        let beside = self.get(name)?.backing.is_folder().then_some(folder.as_path());
+        fill::Place::open(base, beside)
     }
-    let good = bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|c| c.is_ascii_alphanumeric() || b"_.-".contains(c))
-        && bytes.len() <= 255;
-    if good {
-        return Ok(());
+
+    fn project(&self, name: &str) -> Option<u32> {
+        match self.get(name).ok()?.backing {
+            Backing::Project { id, .. } => Some(id),
+            _ => None,
+        }
     }
-    Err(Error::Invalid(format!(
-        "create {name}: {name:?} includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are \
-         allowed. If you intended to pass a host directory, use absolute path"
-    )))
 }
 
 #[cfg(test)]
