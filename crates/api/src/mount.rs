@@ -39,6 +39,16 @@ object! {
         read_only_non_recursive: bool = "ReadOnlyNonRecursive" omit,
         /// An error when read-only cannot be made recursive.
         read_only_force_recursive: bool = "ReadOnlyForceRecursive" omit,
+        /// Wharf's own: who the owner of the source is inside. (Docker ignores it, so clients ask first who answers.)
+        id_map: Option<IdMap> = "IdMap" omit,
+    }
+
+    /// The owner of a bind's source as another user.
+    pub struct IdMap = "wharf.IdMap" {
+        /// User inside the container.
+        uid: Option<u32> = "Uid" omit,
+        /// Group inside the container.
+        gid: Option<u32> = "Gid" omit,
     }
 
     /// Options of a volume mount.

@@ -51,6 +51,16 @@ object! {
         labels: Option<BTreeMap<String, String>> = "Labels" omit,
         /// A random one when empty.
         name: String = "Name" omit,
+        /// Of a volume of a cluster.
+        cluster_spec: Option<crate::go::Any> = "ClusterVolumeSpec" omit,
+    }
+
+    /// A copy of a volume's files that is kept with it. Not Docker's.
+    pub struct Snapshot = "wharf.VolumeSnapshot" {
+        /// Its name.
+        name: String = "Name",
+        /// RFC 3339, whole seconds.
+        created_at: String = "CreatedAt" omit,
     }
 
     /// Answer of `POST /volumes/prune`.

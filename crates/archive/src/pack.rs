@@ -10,18 +10,21 @@ use std::{
     io::{Write, empty},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::ffi::{OsStrExt, OsStringExt},
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            fs::FileExt,
+        },
     },
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat},
+    fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, SeekFrom, Stat},
     io::Errno,
 };
 
 use crate::{
-    Error, Kind, Member, Result, Time, Writer,
+    Error, Extent, Kind, Member, Result, Time, Writer,
     tree::{self, OPAQUE_XATTR, is_whiteout},
 };
 
@@ -208,7 +211,37 @@ impl<W: Write> Packer<'_, W> {
         let mut member = self.member(path, Kind::File, stat);
         member.size = u64::try_from(stat.st_size).unwrap_or(0);
         member.xattrs = portable_xattrs(fd.as_fd(), path)?;
+        let has_holes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512) < member.size;
+        if self.source == Source::Exact && has_holes {
+            let extents = data_of(fd.as_fd(), member.size).map_err(Error::io("seek", path))?;
+            return self.sparse(&member, &extents, File::from(fd));
+        }
         self.writer.append(&member, &mut File::from(fd))
+    }
+
+    fn sparse(&mut self, member: &Member, extents: &[Extent], file: File) -> Result<()> {
+        let stored = self.writer.sparse_header(member, extents)?;
+        let mut buffer = vec![0; 256 << 10];
+        for extent in extents {
+            let (mut at, end) = (extent.offset, extent.offset + extent.length);
+            while at < end {
+                (self.check)()?;
+                let want = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+                let count = match file.read_at(&mut buffer[..want], at) {
+                    // shrunk since: zeros, as with other files
+                    Ok(0) => {
+                        buffer[..want].fill(0);
+                        want
+                    }
+                    Ok(count) => count,
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(e) => return Err(Error::io("read", &member.path)(e)),
+                };
+                self.writer.put(&buffer[..count])?;
+                at += count as u64;
+            }
+        }
+        self.writer.finish_file(stored)
     }
 
     fn member(&self, path: &Path, kind: Kind, stat: &Stat) -> Member {
@@ -218,6 +251,27 @@ impl<W: Write> Packer<'_, W> {
         }
         member
     }
+}
+
+/// Where a file has data: everything between holes.
+fn data_of(file: BorrowedFd<'_>, size: u64) -> rustix::io::Result<Vec<Extent>> {
+    let mut extents = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            Ok(start) if start < size => start,
+            Ok(_) | Err(Errno::NXIO) => break,
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
+            Err(e) => return Err(e),
+        };
+        let end = rustix::fs::seek(file, SeekFrom::Hole(start)).unwrap_or(size).clamp(start, size);
+        if end == start {
+            break;
+        }
+        extents.push(Extent { offset: start, length: end - start });
+        at = end;
+    }
+    Ok(extents)
 }
 
 struct Level {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Error, Kind, Member, Result, Time,
+    Error, Extent, Kind, Member, Result, Time,
     header::{BLOCK, Block, field, fits_octal},
     pax,
 };
@@ -61,11 +61,40 @@ impl<W: Write> Writer<W> {
     /// with [`Writer::finish_file`].
     pub fn header(&mut self, member: &Member) -> Result<()> {
         let records = records(member);
+        self.header_with(member, &records)
+    }
+
+    fn header_with(&mut self, member: &Member, records: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<()> {
         if !records.is_empty() {
-            self.pax_header(member, &records)?;
+            self.pax_header(member, records)?;
         }
         let block = ustar(member);
         self.put(&block.0)
+    }
+
+    /// Writes the header and the map of a file with holes (GNU's sparse format 1.0) whose data lies in `extents`. The caller
+    /// writes these with [`Writer::put`], one after the other, and ends with [`Writer::finish_file`] of the size that this
+    /// answers.
+    pub fn sparse_header(&mut self, member: &Member, extents: &[Extent]) -> Result<u64> {
+        // a hole at the end needs an empty extent there, or readers would not know how far it goes
+        let end = Extent { offset: member.size, length: 0 };
+        let all = || extents.iter().chain(std::iter::once(&end));
+        let mut map = format!("{}\n", extents.len() + 1);
+        all().for_each(|extent| map.push_str(&format!("{}\n{}\n", extent.offset, extent.length)));
+        let mut map = map.into_bytes();
+        map.resize(map.len().next_multiple_of(BLOCK), 0);
+        let mut stored = member.clone();
+        stored.size = map.len() as u64 + extents.iter().map(|extent| extent.length).sum::<u64>();
+        stored.path = member.path.with_file_name("GNUSparseFile.0").join(member.path.file_name().unwrap_or_default());
+        let mut records = records(&stored);
+        let mut put = |key: &str, value: Vec<u8>| _ = records.insert(key.as_bytes().to_vec(), value);
+        put("GNU.sparse.major", b"1".to_vec());
+        put("GNU.sparse.minor", b"0".to_vec());
+        put("GNU.sparse.name", name_of(member).to_vec());
+        put("GNU.sparse.realsize", member.size.to_string().into_bytes());
+        self.header_with(&stored, &records)?;
+        self.put(&map)?;
+        Ok(stored.size)
     }
 
     /// Writes bytes as they are.

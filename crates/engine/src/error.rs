@@ -127,9 +127,9 @@ impl From<wharf_volume::Error> for Error {
         use wharf_volume::Error as Volume;
         let text = e.to_string();
         match e {
-            Volume::NotFound(_) | Volume::NoDriver(_) => Error::NotFound(text),
+            Volume::NotFound(_) | Volume::NoDriver(_) | Volume::Missing(_) => Error::NotFound(text),
             Volume::Conflict(_) => Error::Conflict(text),
-            Volume::Invalid(_) => Error::InvalidParameter(text),
+            Volume::Invalid(_) | Volume::Unsupported(_) | Volume::Archive(_) => Error::InvalidParameter(text),
             _ => Error::System(text),
         }
     }

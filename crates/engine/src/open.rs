@@ -41,7 +41,8 @@ fn worlds(config: Config, template: Template) -> Result<Inner> {
     let driver = config.storage_driver.as_deref().map(str::parse::<Driver>).transpose()?;
     let store = Store::open(&config.data_root, driver, db.clone())?;
     let networks = Networks::open(network_config(&config)?, db.clone())?;
-    let volumes = Volumes::open(&config.data_root.join("volumes"), db.clone())?;
+    let volumes =
+        Volumes::open(&config.data_root.join("volumes"), db.clone(), wharf_volume::plugin::Plugins::default())?;
     let hierarchy = Hierarchy::detect(&config.cgroup_root).map_err(|e| Error::system("find control groups", e))?;
     let registries = Registries::open(&config)?;
     let abilities = Abilities::probe(&hierarchy);

@@ -185,7 +185,7 @@ impl Engine {
             cgroup_version: if unified { "2" } else { "1" }.into(),
             log_plugins: text(&LOG_DRIVERS[..1]),
             network_plugins: text(&["bridge", "host", "null"]),
-            volume_plugins: text(&["local"]),
+            volume_plugins: self.volume_drivers(),
             memory_limit: can.memory,
             swap_limit: can.swap,
             cpu_cfs_period: can.cpu_quota,

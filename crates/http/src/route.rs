@@ -80,6 +80,10 @@ pub(crate) enum Route<'a> {
     VolumeInspect(&'a str),
     /// `DELETE /volumes/{name}`
     VolumeRemove(&'a str),
+    /// `PUT /volumes/{name}`
+    VolumeUpdate,
+    /// `/volumes/{name}/{verb}`: not Docker's.
+    VolumeFiles(&'a str, VolumeVerb<'a>),
     /// `/networks`
     NetworkList,
     /// `/networks/create`
@@ -136,6 +140,27 @@ pub(crate) enum ContainerVerb {
     ArchiveStat,
     ArchiveGet,
     ArchivePut,
+}
+
+/// What is done with the files of a volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VolumeVerb<'a> {
+    /// `GET export`
+    Export,
+    /// `POST import`
+    Import,
+    /// `POST clone`
+    Clone,
+    /// `POST rename`
+    Rename,
+    /// `GET snapshots`
+    Snapshots,
+    /// `POST snapshots`
+    Snapshot,
+    /// `DELETE snapshots/{snapshot}`
+    SnapshotRemove(&'a str),
+    /// `POST restore`
+    Restore,
 }
 
 /// Splits off `/vX.Y`: the version's text and the rest. Without one the rest is everything.
@@ -308,13 +333,33 @@ fn volume<'a>(method: &Method, rest: &'a str, alone: bool) -> Option<Route<'a>> 
     match (method.as_str(), rest) {
         ("GET", "") if alone => Some(Route::VolumeList),
         (_, "") => None,
-        ("GET", name) => Some(Route::VolumeInspect(name)),
         ("POST", "create") => Some(Route::VolumeCreate),
         ("POST", "prune") => Some(Route::VolumePrune),
-        ("DELETE", name) => Some(Route::VolumeRemove(name)),
-        ("PUT", _) => Some(Route::Swarm),
-        _ => None,
+        (verb, rest) => volume_files(method, rest).or(match verb {
+            "GET" => Some(Route::VolumeInspect(rest)),
+            "DELETE" => Some(Route::VolumeRemove(rest)),
+            "PUT" => Some(Route::VolumeUpdate),
+            _ => None,
+        }),
     }
+}
+
+/// A volume's name has no slash, so what stands behind one is ours.
+fn volume_files<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
+    use VolumeVerb as V;
+    let (name, verb) = rest.split_once('/').filter(|(name, _)| !name.is_empty())?;
+    let verb = match (method.as_str(), verb) {
+        ("GET", "export") => V::Export,
+        ("POST", "import") => V::Import,
+        ("POST", "clone") => V::Clone,
+        ("POST", "rename") => V::Rename,
+        ("GET", "snapshots") => V::Snapshots,
+        ("POST", "snapshots") => V::Snapshot,
+        ("POST", "restore") => V::Restore,
+        ("DELETE", verb) => V::SnapshotRemove(verb.strip_prefix("snapshots/").filter(some)?),
+        _ => return None,
+    };
+    Some(Route::VolumeFiles(name, verb))
 }
 
 fn network<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
@@ -374,6 +419,10 @@ mod tests {
         check("POST", "/networks/n/connect", Some(Route::NetworkConnect("n")));
         check("GET", "/volumes", Some(Route::VolumeList));
         check("GET", "/volumes/a", Some(Route::VolumeInspect("a")));
+        check("GET", "/volumes/a/export", Some(Route::VolumeFiles("a", VolumeVerb::Export)));
+        check("DELETE", "/volumes/a/snapshots/s", Some(Route::VolumeFiles("a", VolumeVerb::SnapshotRemove("s"))));
+        check("GET", "/volumes/a/b", Some(Route::VolumeInspect("a/b")));
+        check("POST", "/volumes/a/b", None);
         check("GET", "/system/df", Some(Route::DiskUsage));
         check("POST", "/build", Some(Route::Build("")));
         check("GET", "/plugins/a/json", Some(Route::Plugin("a")));

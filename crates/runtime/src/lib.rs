@@ -29,7 +29,7 @@ pub use limits::{limits, limits_without_devices};
 pub use plan::options::KNOWN as MOUNT_OPTIONS;
 pub use plan::{
     Capabilities, CgroupView, DeviceNode, ExecPlan, HookPlan, HooksPlan, IdMaps, JoinNamespace, MountSource, MountStep,
-    Namespaces, Overlay, Plan, PlanOptions, ProcessPlan, Propagation, Root, SchedulerPlan, SeccompPlan, V1Controller,
-    plan, plan_exec,
+    Namespaces, Origin, Overlay, Plan, PlanOptions, ProcessPlan, Propagation, Root, SchedulerPlan, SeccompPlan,
+    V1Controller, plan, plan_exec,
 };
 pub use root::attach_root;

@@ -12,8 +12,8 @@ use wharf_sys::Result;
 /// Opens or mounts it.
 pub(crate) fn open(root: &Root) -> Result<OwnedFd> {
     match root {
-        Root::Dir(path) => child::open_source(path, true),
-        Root::Overlay(overlay) => mount_overlay(overlay),
+        Root::Dir(path) => child::open_source(path, None, true),
+        Root::Overlay(overlay) => mount(overlay),
     }
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn name(root: &Root) -> &CStr {
 }
 
 /// An overlay, detached. Index and metacopy are off as with Docker: layers must stay plain folders.
-fn mount_overlay(overlay: &Overlay) -> Result<OwnedFd> {
+pub(crate) fn mount(overlay: &Overlay) -> Result<OwnedFd> {
     let mut options = overlay.options.clone();
     if overlay.upper.is_some() {
         for key in [c"index", c"metacopy"] {

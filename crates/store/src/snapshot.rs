@@ -123,6 +123,13 @@ impl Store {
         layers.iter().rev().map(|d| layout.layer_files(d)).chain([layout.init()]).collect()
     }
 
+    /// Folders of an image's layers, top first: what a mount of the image alone consists of.
+    pub fn image_layers(&self, image: &ImageId) -> Result<Vec<PathBuf>> {
+        let catalog = self.catalog();
+        let image = catalog.get(image).ok_or_else(|| Error::NoSuchImage(image.to_string()))?;
+        Ok(image.layers.iter().rev().map(|diff| self.layout().layer_files(diff)).collect())
+    }
+
     /// A detached mount of the container's root in this process, attached nowhere (overlay), or its folder: to copy files
     /// out of and into a container that does not run. It vanishes with the descriptor.
     pub fn snapshot_open(&self, id: &ContainerId) -> Result<OwnedFd> {

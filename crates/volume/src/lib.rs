@@ -248,7 +248,9 @@ impl Volumes {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                         fs::create_dir_all(&data).map_err(Error::io("mkdir", &data))?;
                     }
-                    Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(Error::io("mkdir", &data)(e)),
+                    Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+                        return Err(Error::io("mkdir", &data)(e));
+                    }
                     _ => {}
                 }
                 data
@@ -268,7 +270,10 @@ impl Volumes {
             }
         };
         let mut world = shared.world();
-        let active = world.mounts.entry(name.to_owned()).or_insert_with(|| Active { users: BTreeSet::new(), path: path.clone() });
+        let active = world
+            .mounts
+            .entry(name.to_owned())
+            .or_insert_with(|| Active { users: BTreeSet::new(), path: path.clone() });
         active.users.insert(user.to_owned());
         Ok(path)
     }
@@ -300,6 +305,22 @@ impl Volumes {
             Some((Backing::Plugin, driver)) => shared.plugins.find(&driver)?.unmount(name, user),
             Some((backing, _)) if backing.is_folder() => Ok(()),
             _ => mount::release(&shared.data(name)),
+        }
+    }
+
+    /// What `user` has mounted.
+    pub fn mounted_by(&self, user: &str) -> Vec<String> {
+        let world = self.shared.world();
+        let has = world.mounts.iter().filter(|(_, active)| active.users.contains(user));
+        has.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Where users find the files on the host; of a plugin's volume, where it is mounted, if it is.
+    pub fn mountpoint(&self, name: &str) -> Result<PathBuf> {
+        let volume = self.get(name)?;
+        match volume.backing {
+            Backing::Plugin => self.shared.plugins.find(&volume.driver)?.path(name),
+            _ => Ok(self.data(name)),
         }
     }
 

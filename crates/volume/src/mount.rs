@@ -66,8 +66,7 @@ struct Words {
 
 impl Words {
     fn parse(options: &str) -> Words {
-        let mut words =
-            Words { flags: MountFlags::empty(), propagation: Vec::new(), data: Vec::new(), looped: false };
+        let mut words = Words { flags: MountFlags::empty(), propagation: Vec::new(), data: Vec::new(), looped: false };
         for word in options.split(',').filter(|word| !word.is_empty()) {
             if let Some((_, flag, set)) = FLAGS.iter().find(|(name, ..)| *name == word) {
                 words.flags.set(*flag, *set);
@@ -88,7 +87,8 @@ impl Words {
 pub(crate) fn foreign(what: &Foreign, target: &Path) -> Result<()> {
     let mut words = Words::parse(&what.options);
     if matches!(what.kind.as_str(), "nfs" | "nfs4" | "cifs") {
-        resolve_address(&mut words.data).map_err(|why| Error::Mount(format!("error resolving passed in network volume address: {why}")))?;
+        resolve_address(&mut words.data)
+            .map_err(|why| Error::Mount(format!("error resolving passed in network volume address: {why}")))?;
     }
     let shown = target.display();
     let data = words.data.join(",");
@@ -109,7 +109,8 @@ pub(crate) fn foreign(what: &Foreign, target: &Path) -> Result<()> {
     if words.looped {
         let file = open_image(Path::new(&what.device), words.flags.contains(MountFlags::RDONLY)).map_err(fail)?;
         let folder = target.parent().unwrap_or(Path::new("/"));
-        let looped = wharf_sys::loopdev::attach(&file, words.flags.contains(MountFlags::RDONLY), folder).map_err(fail)?;
+        let looped =
+            wharf_sys::loopdev::attach(&file, words.flags.contains(MountFlags::RDONLY), folder).map_err(fail)?;
         device = looped.path.to_string_lossy().into_owned();
         held = Some(looped);
     }

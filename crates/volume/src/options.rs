@@ -24,9 +24,9 @@ pub(crate) fn parse(name: &str, options: Option<&BTreeMap<String, String>>) -> R
     if let Some(key) = options.keys().find(|key| !matches!(key.as_str(), "type" | "device" | "o" | "size")) {
         return Err(invalid(format!("invalid option: {key:?}")));
     }
-    let size = options.get("size").map(|text| {
-        bytes(text).filter(|size| *size > 0).ok_or_else(|| invalid(format!("invalid size: '{text}'")))
-    });
+    let size = options
+        .get("size")
+        .map(|text| bytes(text).filter(|size| *size > 0).ok_or_else(|| invalid(format!("invalid size: '{text}'"))));
     let size = size.transpose()?;
     let get = |key: &str| options.get(key).map(String::as_str).filter(|value| !value.is_empty());
     let needs: [(&str, &[&str]); 3] = [("device", &["type"]), ("type", &["device"]), ("o", &["device", "type"])];

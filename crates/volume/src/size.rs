@@ -54,7 +54,8 @@ fn make_image(path: &Path, limit: u64) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let output = command.output().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::Unsupported(
-            "a size limit needs project quotas on the data root's file system, or the program mkfs.ext4 (e2fsprogs)".into(),
+            "a size limit needs project quotas on the data root's file system, or the program mkfs.ext4 (e2fsprogs)"
+                .into(),
         ),
         _ => Error::io("run mkfs.ext4 on", path)(error),
     })?;

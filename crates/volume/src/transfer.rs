@@ -23,16 +23,25 @@ impl Volumes {
         done.and(unmounted)
     }
 
-    /// Makes a volume of an archive (already decompressed). One that is there must be empty, or `replace` says that its
+    /// Makes a volume of an archive, compressed or not. One that is there must be empty, or `replace` says that its
     /// files go. All of it appears, or nothing. Answers whether the volume is new.
-    pub fn import(&self, request: Request, mut input: impl BufRead, replace: bool, check: Check<'_>) -> Result<(Arc<Volume>, bool)> {
+    pub fn import(
+        &self,
+        request: Request,
+        input: impl BufRead,
+        replace: bool,
+        check: Check<'_>,
+    ) -> Result<(Arc<Volume>, bool)> {
         let name = request.name.clone();
+        let input = wharf_archive::Decoder::new(input)?;
+        let mut input = std::io::BufReader::with_capacity(256 << 10, input);
         let mut contents = |into: std::os::fd::BorrowedFd<'_>| -> Result<()> {
             check()?;
             let options = Unpack { whiteouts: Whiteouts::Literal, limit: u64::MAX, aside: None };
             wharf_archive::unpack(into, &mut input, &options, ())?;
             // what follows the archive belongs to it: padding
-            std::io::copy(&mut input, &mut std::io::sink()).map_err(|source| wharf_archive::Error::Stream { op: "read archive", source })?;
+            std::io::copy(&mut input, &mut std::io::sink())
+                .map_err(|source| wharf_archive::Error::Stream { op: "read archive", source })?;
             check()
         };
         {
@@ -52,7 +61,9 @@ impl Volumes {
     pub fn clone_volume(&self, source: &str, mut request: Request, check: Check<'_>) -> Result<Arc<Volume>> {
         let original = self.get(source)?;
         let name = request.name.clone();
-        if request.options.is_none() && let Some((limit, _)) = original.backing.limit() {
+        if request.options.is_none()
+            && let Some((limit, _)) = original.backing.limit()
+        {
             request.options = Some([("size".to_owned(), limit.to_string())].into());
         }
         let user = self.operation("clone");

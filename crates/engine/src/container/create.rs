@@ -53,7 +53,11 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
     places::complete(inner, &config, &host_config, &mut networking)?;
     let links = links::resolve(inner, &host_config)?;
     host_config.links = None;
-    let wanted = mounts::parse(&config, &host_config, volumes_from(inner, &host_config)?)?;
+    let mut wanted = mounts::parse(&config, &host_config, volumes_from(inner, &host_config)?)?;
+    for one in wanted.iter_mut().filter(|one| one.point.kind == MountKind::Image && one.point.image.is_none()) {
+        one.point.image = Some(inner.store.resolve(&one.point.name)?.id);
+        warnings.push("Image mount is an experimental feature".into());
+    }
     if image.platform_differs() {
         warnings.push(platform_warning(&document.platform()));
     }
@@ -160,22 +164,21 @@ fn folders(
 
 /// Makes a volume that is not there yet and fills it from the image. `root` is opened once for all.
 fn volume(inner: &Inner, id: &ContainerId, one: &Wanted, root: &mut Option<OwnedFd>) -> Result<()> {
-    let Wanted { point, copy, anonymous, labels, options, .. } = one;
+    let Wanted { point, copy, anonymous, driver, labels, options } = one;
     let mut labels = labels.clone();
     if *anonymous {
         labels.get_or_insert_default().insert(wharf_volume::ANONYMOUS_LABEL.into(), String::new());
     }
-    let exists = inner.volumes.get(&point.name).is_ok();
-    inner.volumes.create(wharf_volume::Request {
+    let (volume, new) = inner.volumes.create(wharf_volume::Request {
         name: point.name.clone(),
-        driver: point.driver.clone(),
+        driver: driver.clone(),
         labels,
         options: options.clone(),
         now: i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0),
+        user: Some(id.to_string()),
     })?;
-    inner.volumes.acquire(&point.name, id.as_str());
-    if !exists {
-        inner.bus.publish("volume", "create", &point.name, [("driver".to_owned(), point.driver.clone())].into());
+    if new {
+        inner.bus.publish("volume", "create", &point.name, [("driver".to_owned(), volume.driver.clone())].into());
     }
     if *copy {
         if root.is_none() {
@@ -192,26 +195,37 @@ fn volume(inner: &Inner, id: &ContainerId, one: &Wanted, root: &mut Option<Owned
 fn points(inner: &Inner, wanted: &[Wanted]) -> Vec<MountPoint> {
     let source = |one: &Wanted| match one.point.kind {
         MountKind::Volume => {
-            let data = inner.volumes.data(&one.point.name);
-            let data = if one.subpath.is_empty() { data } else { data.join(&one.subpath) };
-            data.to_string_lossy().into_owned()
+            let path = inner.volumes.mountpoint(&one.point.name).unwrap_or_default();
+            path.to_string_lossy().into_owned()
         }
-        _ => one.point.source.clone(),
+        MountKind::Image => {
+            let layers = one.point.image.and_then(|image| inner.store.image_layers(&image).ok()).unwrap_or_default();
+            layers.first().map(|top| top.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+        MountKind::Bind | MountKind::Tmpfs => one.point.source.clone(),
     };
-    wanted.iter().map(|one| MountPoint { source: source(one), ..one.point.clone() }).collect()
+    let driver = |one: &Wanted| match one.point.kind {
+        MountKind::Volume => inner.volumes.get(&one.point.name).map_or(one.driver.clone(), |v| v.driver.clone()),
+        _ => one.point.driver.clone(),
+    };
+    wanted.iter().map(|one| MountPoint { source: source(one), driver: driver(one), ..one.point.clone() }).collect()
 }
 
 /// Mounts of the containers that `--volumes-from` names, with whether they become read-only.
 fn volumes_from(inner: &Inner, host: &wharf_api::container::HostConfig) -> Result<Vec<(MountPoint, bool)>> {
     let mut all = Vec::new();
     for text in host.volumes_from.iter().flatten() {
+        if text.is_empty() {
+            return Err(Error::InvalidParameter("volumes-from specification cannot be an empty string".into()));
+        }
         let (name, mode) = text.split_once(':').unwrap_or((text, "rw"));
         let read_only = match mode {
             "ro" => true,
             "rw" | "z" | "Z" | "" => false,
             _ => return Err(Error::InvalidParameter(format!("invalid mode: {mode}"))),
         };
-        let other = inner.index.resolve(name)?.container();
+        // Docker takes it for a mistake in the declaration, not for a missing object
+        let other = inner.index.resolve(name).map_err(|e| Error::InvalidParameter(e.to_string()))?.container();
         all.extend(other.mounts.iter().map(|point| (point.clone(), read_only)));
     }
     Ok(all)

@@ -72,6 +72,12 @@ pub(crate) async fn reconcile(inner: &Arc<Inner>) -> Result<()> {
         found.push(look(inner, id, declared, lived).await?);
     }
     leftovers(inner, &known).await?;
+    let volumes = inner.volumes.clone();
+    blocking(move || {
+        volumes.settle();
+        Ok(())
+    })
+    .await?;
     let live = found.iter().filter_map(|f| live_network(&f.id, f.running.as_ref()?)).collect::<Vec<_>>();
     let world = inner.clone();
     blocking(move || Ok(world.networks.reconcile(&live)?)).await?;
@@ -137,6 +143,9 @@ async fn look(inner: &Arc<Inner>, id: ContainerId, declared: Declared, mut lived
                 }
                 if paused {
                     lived.state.status = Status::Paused;
+                }
+                for point in declared.mounts.iter().filter(|m| m.kind == MountKind::Volume) {
+                    inner.volumes.adopt_mount(&point.name, id.as_str());
                 }
                 let live = Arc::new(Live { keeper, pid: snapshot.init.pid, pidfd, cgroup: Arc::new(cgroup) });
                 return Ok(Found { id, declared, lived, running: Some(Running { live, events }), changed });

@@ -72,7 +72,7 @@ pub struct Files {
 }
 
 /// One entry of `Mounts`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct MountPoint {
     /// What kind.
     pub kind: MountKind,
@@ -90,6 +90,12 @@ pub struct MountPoint {
     pub rw: bool,
     /// Propagation; empty for volumes.
     pub propagation: String,
+    /// Of a mount of an image: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageId>,
+    /// The `--mount` it comes from: what has no place above. It goes along with `--volumes-from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Arc<wharf_api::container::Mount>>,
 }
 
 /// Kinds of mounts.

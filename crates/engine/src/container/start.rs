@@ -9,6 +9,7 @@
 //!
 //! The two branches run side by side. Nothing is mounted on the host: the plan mounts inside the container's own namespace.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +20,7 @@ use jiff::Timestamp;
 use wharf_api::container::{Config, HostConfig};
 use wharf_cgroup::{Cgroup, CgroupPath};
 use wharf_net::Netns;
-use wharf_runtime::{CgroupView, Overlay, PlanOptions, Root, V1Controller};
+use wharf_runtime::{CgroupView, Origin, Overlay, PlanOptions, Root, V1Controller};
 use wharf_shim::client::{Error as ShimError, Events, LaunchRequest, encode_plan};
 use wharf_shim::protocol::{Attach, Failure, FdRole};
 use wharf_spec::id::ContainerId;
@@ -31,8 +32,8 @@ use super::etc::{self, Resolver};
 use super::handle::Live;
 use super::network::{self, Mode};
 use super::record::Declared;
-use super::snapshot::{Container, Files, MountKind};
-use super::{links, log, places, rootfs};
+use super::snapshot::{Container, Files};
+use super::{links, log, places, rootfs, sources};
 use crate::oci::{self, Ground, Join};
 use crate::{Error, Inner, Result, blocking, runtimes};
 
@@ -65,6 +66,7 @@ impl Undo {
             if let Some(cgroup) = cgroup {
                 report(&id, "remove cgroup", cgroup.remove().map_err(|e| e.to_string()));
             }
+            sources::give_back(&inner, &id);
             report(&id, "detach network", inner.networks.detach(&id).map_err(|e| e.to_string()));
             // last: when the row is gone already, this is what a next start finds the rest by
             report(&id, "remove run folder", remove_folder(&inner.run_folder(&id)));
@@ -281,6 +283,7 @@ struct Prepared {
     cgroup: Arc<Cgroup>,
     spec: Spec,
     root: Rootfs,
+    origins: BTreeMap<PathBuf, Origin>,
 }
 
 /// Second branch: files, volumes, the document, the control group.
@@ -293,7 +296,7 @@ fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join, shm
         rootfs::make_folder(&inner.store, id, Path::new(&config.working_dir))?;
     }
     let files = write_files(inner, id, declared)?;
-    sources(inner, declared)?;
+    let sources = sources::prepare(inner, id, &declared.mounts)?;
     let exit_file = inner.exit_file(id);
     match std::fs::remove_file(&exit_file) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::system("remove exit record", e)),
@@ -304,10 +307,11 @@ fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join, shm
     failpoint::hit("engine.start.after_files").map_err(injected)?;
     let path = inner.cgroup_path(id, &host.resources.cgroup_parent)?;
     let args = std::iter::once(declared.path.clone()).chain(declared.args.iter().cloned()).collect();
-    let mounts = declared.mounts.to_vec();
+    let sources::Sources { mounts, origins, owners } = sources;
     let linked = links::sources(inner, declared)?;
     let link_env = linked.iter().flat_map(|source| source.environment(&declared.name)).collect();
-    let mut ground = Ground { files, mounts, join, link_env, ..ground(inner, id, (config, host), args, user, &path) };
+    let own = ground(inner, id, (config, host), args, user, &path);
+    let mut ground = Ground { files, mounts, owners, join, link_env, ..own };
     if let Some(own) = &ground.shm {
         std::fs::DirBuilder::new().recursive(true).create(own).map_err(|e| Error::system("mkdir shared memory", e))?;
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o1777);
@@ -319,7 +323,7 @@ fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join, shm
     limits.devices = oci::devices::rules(host)?;
     // a group that a crash left, with nobody in it, is taken over
     let cgroup = inner.hierarchy.create(&path, &limits).map_err(|e| Error::system("create cgroup", e))?;
-    let prepared = Prepared { cgroup: Arc::new(cgroup), spec, root };
+    let prepared = Prepared { cgroup: Arc::new(cgroup), spec, root, origins };
     if let Err(errno) = failpoint::hit("engine.start.after_cgroup") {
         let _ = prepared.cgroup.remove();
         return Err(injected(errno));
@@ -366,6 +370,7 @@ fn ground(
         ulimits: engine.default_ulimits.iter().map(|(name, (soft, hard))| (name.clone(), *soft, *hard)).collect(),
         shm_size: engine.default_shm_size,
         init: host.init.unwrap_or(engine.init).then(|| engine.shim.clone()),
+        owners: BTreeMap::new(),
     }
 }
 
@@ -394,39 +399,6 @@ fn write_files(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<F
     Ok(files)
 }
 
-/// `-v` makes the folder that is missing on the host; a volume must still be there.
-fn sources(inner: &Inner, declared: &Declared) -> Result<()> {
-    for point in declared.mounts.iter() {
-        match point.kind {
-            MountKind::Bind if std::fs::symlink_metadata(&point.source).is_err() => {
-                let by_mount = declared.host_config.mounts.iter().flatten();
-                let strict = by_mount
-                    .filter(|m| m.target == point.destination)
-                    .any(|m| !m.bind_options.as_ref().is_some_and(|o| o.create_mountpoint));
-                if strict {
-                    let source = &point.source;
-                    return Err(Error::InvalidParameter(format!(
-                        "invalid mount config for type \"bind\": bind source path does not exist: {source}"
-                    )));
-                }
-                std::fs::create_dir_all(&point.source).map_err(|e| {
-                    Error::system(
-                        format!("error while creating mount source path '{}': mkdir {}", point.source, point.source),
-                        e,
-                    )
-                })?;
-            }
-            MountKind::Volume => {
-                inner.volumes.get(&point.name)?;
-                std::fs::create_dir_all(inner.volumes.data(&point.name))
-                    .map_err(|e| Error::system("mkdir volume", e))?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// The plan and all descriptors but that of the network namespace, for the template.
 fn request(
     inner: &Inner,
@@ -435,10 +407,11 @@ fn request(
     prepared: Prepared,
     attach: Vec<(Attach, OwnedFd)>,
 ) -> Result<LaunchRequest> {
-    let Prepared { cgroup, spec, root } = prepared;
+    let Prepared { cgroup, mut spec, root, origins } = prepared;
     let root = runtime_root(root)?;
     let (plan, foreign) = match runtimes::find(&inner.config, &declared.host_config.runtime)? {
         Some(runtime) => {
+            sources::as_paths(&mut spec, &origins)?;
             let devices = runtimes::device_rules(&declared.host_config)?;
             let dir = inner.run_folder(id);
             let netns = !matches!(network::mode(&declared.host_config), Mode::Host);
@@ -449,10 +422,12 @@ fn request(
                 id: id.to_string(),
                 bundle: inner.container_folder(id),
                 root: Some(root),
+                origins,
                 cgroup: view(&cgroup),
                 ..PlanOptions::default()
             };
-            let plan = wharf_runtime::plan(&spec, &options).map_err(|e| Error::InvalidParameter(e.to_string()))?;
+            let plan =
+                wharf_runtime::plan(&spec, &options).map_err(|e| Error::System(format!("{CREATE_FAILED}: {e}")))?;
             (encode_plan(&plan), None)
         }
     };

@@ -213,7 +213,8 @@ impl Inner {
     /// Which containers use an image.
     fn users(&self, image: &ImageId) -> Vec<Use> {
         let uses = |container: Arc<crate::container::snapshot::Container>| {
-            (container.image == *image)
+            let mounts = container.mounts.iter().any(|point| point.image == Some(*image));
+            (container.image == *image || mounts)
                 .then(|| Use { container: container.id.clone(), running: container.state.status.is_running() })
         };
         self.index.all().iter().filter_map(|handle| uses(handle.container())).collect()

@@ -14,6 +14,7 @@ mod mounts;
 pub(crate) mod process;
 pub(crate) mod security;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use wharf_api::container::{Config, HostConfig};
@@ -59,6 +60,8 @@ pub(crate) struct Ground {
     pub(crate) shm_size: u64,
     /// `/sbin/docker-init` on the host, when one shall run as first process.
     pub(crate) init: Option<PathBuf>,
+    /// User and group that own the sources of id-mapped binds, by destination.
+    pub(crate) owners: BTreeMap<String, (u32, u32)>,
 }
 
 /// Namespaces of another container, by path.

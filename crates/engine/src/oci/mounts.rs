@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use wharf_api::container::HostConfig;
-use wharf_spec::runtime::Mount;
+use wharf_spec::runtime::{IdMapping, Mount};
 
 use super::process::INIT;
 use super::{Ground, is_host};
+use crate::container::mounts::clean;
 use crate::container::snapshot::{MountKind, MountPoint};
 use crate::{Error, Result};
 
@@ -82,12 +83,14 @@ fn etc(ground: &Ground) -> Vec<Mount> {
 fn user_mounts(host: &HostConfig, ground: &Ground) -> Result<Vec<Mount>> {
     let mut list = Vec::new();
     for (target, options) in host.tmpfs.iter().flatten() {
-        list.push(tmpfs(target, options)?);
+        list.push(tmpfs(&clean(target), options)?);
     }
     for point in &ground.mounts {
         match point.kind {
-            MountKind::Tmpfs => list.push(tmpfs_of(host, point)?),
-            MountKind::Bind | MountKind::Volume | MountKind::Image => list.push(bind(host, point)),
+            MountKind::Tmpfs => list.push(tmpfs_of(point)?),
+            MountKind::Bind | MountKind::Volume | MountKind::Image => {
+                list.push(bind(point, ground.owners.get(&point.destination))?);
+            }
         }
     }
     Ok(list)
@@ -135,7 +138,7 @@ fn tmpfs(target: &str, options: &str) -> Result<Mount> {
         let value = matches!(name, "size" | "mode" | "uid" | "gid" | "nr_inodes" | "nr_blocks" | "mpol")
             && option.contains('=');
         if !flag && !value {
-            return Err(Error::InvalidParameter(format!("invalid tmpfs option {name:?}")));
+            return Err(Error::System(format!("invalid tmpfs option {name:?}")));
         }
         let opposite = name.strip_prefix("no").map_or_else(|| format!("no{name}"), str::to_owned);
         list.retain(|o| *o != opposite && *o != name);
@@ -150,14 +153,14 @@ fn tmpfs(target: &str, options: &str) -> Result<Mount> {
 }
 
 /// `--mount type=tmpfs`
-fn tmpfs_of(host: &HostConfig, point: &MountPoint) -> Result<Mount> {
-    let declared = host.mounts.iter().flatten().find(|m| m.target == point.destination);
+fn tmpfs_of(point: &MountPoint) -> Result<Mount> {
+    let declared = point.declared.as_deref();
     let mut options = Vec::new();
-    if declared.is_some_and(|m| m.read_only) {
+    if !point.rw {
         options.push("ro".to_owned());
     }
     if let Some(wanted) = declared.and_then(|m| m.tmpfs_options.as_ref()) {
-        if wanted.size_bytes > 0 {
+        if wanted.size_bytes != 0 {
             options.push(format!("size={}", wanted.size_bytes));
         }
         if wanted.mode != 0 {
@@ -168,22 +171,60 @@ fn tmpfs_of(host: &HostConfig, point: &MountPoint) -> Result<Mount> {
     tmpfs(&point.destination, &options.join(","))
 }
 
-fn bind(host: &HostConfig, point: &MountPoint) -> Mount {
-    let declared = host.mounts.iter().flatten().find(|m| m.target == point.destination);
-    let bind_options = declared.and_then(|m| m.bind_options.as_ref());
-    let recursive = !bind_options.is_some_and(|b| b.non_recursive);
+/// A bind, a volume or an image. `owner`: whose the source is on the host, when that is to be mapped.
+fn bind(point: &MountPoint, owner: Option<&(u32, u32)>) -> Result<Mount> {
+    let declared = point.declared.as_deref().and_then(|m| m.bind_options.as_ref());
+    let is = |flag: fn(&wharf_api::container::BindOptions) -> bool| declared.is_some_and(flag);
+    let conflict = |what: &str| Err(Error::System(format!("mount options conflict: {what}")));
+    if is(|b| b.read_only_non_recursive) && point.rw {
+        return conflict("!ReadOnly && BindOptions.ReadOnlyNonRecursive");
+    }
+    if is(|b| b.read_only_force_recursive) && point.rw {
+        return conflict("!ReadOnly && BindOptions.ReadOnlyForceRecursive");
+    }
+    if is(|b| b.read_only_non_recursive) && is(|b| b.read_only_force_recursive) {
+        return conflict("ReadOnlyNonRecursive && BindOptions.ReadOnlyForceRecursive");
+    }
+    let recursive = !is(|b| b.non_recursive);
     let mut options = vec![if recursive { "rbind" } else { "bind" }.to_owned()];
     if !point.rw {
         // `ro` alone would leave mounts below the source writable
-        let deep = recursive && !bind_options.is_some_and(|b| b.read_only_non_recursive);
+        let deep = recursive && !is(|b| b.read_only_non_recursive);
         options.push(if deep { "rro" } else { "ro" }.to_owned());
     }
     let propagation = if point.propagation.is_empty() { "rprivate" } else { &point.propagation };
     options.push(propagation.to_owned());
     let mut bind = mount(&point.destination, "bind", &point.source, &[]);
     bind.source = Some(PathBuf::from(&point.source));
+    if !point.destination.starts_with('/') {
+        bind.destination = PathBuf::from("/").join(&point.destination);
+    }
     bind.options = options;
-    bind
+    if let (Some(map), Some((uid, gid))) = (declared.and_then(|b| b.id_map.as_ref()), owner) {
+        bind.uid_mappings = swap(*uid, map.uid.unwrap_or(*uid));
+        bind.gid_mappings = swap(*gid, map.gid.unwrap_or(*gid));
+    }
+    Ok(bind)
+}
+
+/// The mapping in which `there` (on the disk) is `here` (inside), and the other way round; everybody else stays the same.
+fn swap(there: u32, here: u32) -> Vec<IdMapping> {
+    // the last number means nobody
+    const END: u32 = u32::MAX;
+    let (low, high) = (there.min(here), there.max(here));
+    let ranges = if low == high {
+        vec![(0, 0, END)]
+    } else {
+        vec![
+            (0, 0, low),
+            (low, high, 1),
+            (low + 1, low + 1, high - low - 1),
+            (high, low, 1),
+            (high.saturating_add(1), high.saturating_add(1), END.saturating_sub(high.saturating_add(1))),
+        ]
+    };
+    let some = ranges.into_iter().filter(|(.., size)| *size > 0);
+    some.map(|(container_id, host_id, size)| IdMapping { container_id, host_id, size }).collect()
 }
 
 /// A bind that shares mounts with the host needs a root that does.

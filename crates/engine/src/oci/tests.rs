@@ -26,6 +26,7 @@ fn ground() -> Ground {
         ulimits: vec![("nofile".into(), 1024, 2048)],
         shm_size: 64 << 20,
         init: None,
+        owners: Default::default(),
     }
 }
 
@@ -143,6 +144,8 @@ fn user_mounts_replace_and_sort() {
         mode: String::new(),
         rw,
         propagation: "rprivate".into(),
+        image: None,
+        declared: None,
     };
     let ground =
         Ground { mounts: vec![point("/a/b/c", true), point("/etc/hosts", false), point("/a", true)], ..ground() };

@@ -6,6 +6,7 @@ pub(crate) mod stats;
 pub(crate) mod system;
 
 use base64::Engine as _;
+use wharf_api::go::Any;
 use wharf_api::{exec, network, volume};
 use wharf_engine::{Exec, Network, Volume};
 
@@ -15,19 +16,26 @@ use crate::time::rfc3339;
 pub(crate) fn volume(volume: Volume) -> volume::Volume {
     volume::Volume {
         // whole seconds
-        created_at: volume.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        created_at: volume.created.map_or_else(String::new, |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         driver: volume.driver,
         labels: volume.labels,
         mountpoint: volume.mountpoint.to_string_lossy().into_owned(),
         name: volume.name,
         options: volume.options,
-        scope: "local".into(),
-        status: None,
+        scope: volume.scope.into(),
+        status: (!volume.status.is_empty())
+            .then(|| volume.status.into_iter().map(|(key, value)| (key, Any(value))).collect()),
         usage_data: volume.usage.map(|(size, containers)| volume::UsageData {
             ref_count: i64::try_from(containers).unwrap_or(i64::MAX),
             size,
         }),
     }
+}
+
+/// A snapshot of a volume.
+pub(crate) fn snapshot(snapshot: wharf_engine::VolumeSnapshot) -> volume::Snapshot {
+    let at = jiff::Timestamp::from_nanosecond(snapshot.created.into()).unwrap_or_default();
+    volume::Snapshot { name: snapshot.name, created_at: at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() }
 }
 
 /// A network.

@@ -129,6 +129,8 @@ async fn dispatch(call: Call<'_>, body: Incoming, route: Route<'_>) -> Answer {
         Route::VolumePrune => volumes::prune(&call).await,
         Route::VolumeInspect(name) => volumes::inspect(&call, name).await,
         Route::VolumeRemove(name) => volumes::remove(&call, name).await,
+        Route::VolumeUpdate => volumes::update(),
+        Route::VolumeFiles(name, verb) => volumes::files(&call, name, verb, body).await,
         Route::NetworkList => networks::list(&call).await,
         Route::NetworkCreate => networks::create(&call, body).await,
         Route::NetworkPrune => networks::prune(&call).await,

@@ -80,7 +80,7 @@ fn make_node(node: &DeviceNode, dir: &OwnedFd, name: &[u8]) -> Result<()> {
 
 /// Where device nodes cannot be made, the host's node of the same path is bound.
 fn bind_device(node: &DeviceNode, dir: &OwnedFd, name: &[u8]) -> Result<()> {
-    let source = open_source(&node.path, false)?;
+    let source = open_source(&node.path, None, false)?;
     let stat = rustix::fs::fstat(&source)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::from_raw_mode(node.mode) || stat.st_rdev != node.device {
         return Err(Errno::NODEV);

@@ -5,7 +5,7 @@ use crate::Step;
 use crate::channel::{At, Done, Fail};
 use crate::plan::{MountSource, MountStep, Plan};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
@@ -26,6 +26,10 @@ fn one(step: &MountStep, i: usize, root: BorrowedFd<'_>, opened: Option<&OwnedFd
     match &step.source {
         MountSource::Remount => remount(step, i, root),
         MountSource::Link { content } => link(step, i, root, content),
+        MountSource::Overlay(_) => {
+            let tree = opened.ok_or(Fail { step: Step::MountSource, index: i as u16, errno: Errno::BADF })?;
+            overlay(step, i, root, tree)
+        }
         MountSource::Bind { path, recursive } => {
             let tree = source(step, i, path, *recursive, opened)?;
             let make = if paths::is_dir(&tree).at(Step::MountSource, i)? { Make::Dir(0o755) } else { Make::File };
@@ -47,7 +51,7 @@ fn one(step: &MountStep, i: usize, root: BorrowedFd<'_>, opened: Option<&OwnedFd
 /// nosuid, what lies under other mounts) are locked. What it may not reach or take apart, the parent has opened.
 fn source(step: &MountStep, i: usize, path: &CStr, recursive: bool, opened: Option<&OwnedFd>) -> Done<OwnedFd> {
     let copy = |tree: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(tree, 0).at(Step::MountSource, i);
-    match (opened, open_source(path, recursive)) {
+    match (opened, open_source(path, step.subpath.as_deref(), recursive)) {
         (Some(tree), _) if step.idmap.is_some() => copy(tree),
         (Some(tree), Err(_)) => copy(tree),
         (_, own) => own.at(Step::MountSource, i),
@@ -66,13 +70,35 @@ fn bind(step: &MountStep, i: usize, root: BorrowedFd<'_>, tree: &OwnedFd, make: 
     attach(tree, &target).at(Step::Mount, i)
 }
 
-/// A detached copy of a host path's mount.
-pub(crate) fn open_source(path: &CStr, recursive: bool) -> rustix::io::Result<OwnedFd> {
+/// An overlay that the parent has mounted, or what lies at a path in it.
+fn overlay(step: &MountStep, i: usize, root: BorrowedFd<'_>, tree: &OwnedFd) -> Done<()> {
+    let Some(subpath) = &step.subpath else { return bind(step, i, root, tree, Make::Dir(0o755)) };
+    let inside = paths::find_beneath(tree, subpath).at(Step::MountSource, i)?;
+    let make = if paths::is_dir(&inside).at(Step::MountSource, i)? { Make::Dir(0o755) } else { Make::File };
+    match clone_mount(&inside) {
+        Ok(part) => bind(step, i, root, &part, make),
+        // before Linux 6.15 only what is attached can be copied: the part then hides the whole
+        Err(Errno::INVAL) => {
+            let place = target(step, i, root, make)?;
+            attach(tree, &place).at(Step::Mount, i)?;
+            let part = clone_mount(&inside).at(Step::MountSource, i)?;
+            attributes(step, i, &part)?;
+            attach(&part, &place).at(Step::Mount, i)
+        }
+        Err(errno) => Err(Fail { step: Step::MountSource, index: i as u16, errno }),
+    }
+}
+
+/// A detached copy of a host path's mount, or of the path `subpath` in it.
+pub(crate) fn open_source(path: &CStr, subpath: Option<&CStr>, recursive: bool) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    open_tree(CWD, path, flags)
+    let Some(subpath) = subpath else { return open_tree(CWD, path, flags) };
+    let whole = rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let part = paths::find_beneath(&whole, subpath)?;
+    open_tree(&part, c"", flags | OpenTreeFlags::AT_EMPTY_PATH)
 }
 
 /// A detached copy of the mount at an open file.

@@ -27,8 +27,16 @@ pub(super) fn find_plain(root: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     lookup(root, path, ResolveFlags::NO_SYMLINKS)
 }
 
+/// Opens `path` (`O_PATH`) below `folder`; `EXDEV` when a symlink or `..` would lead out.
+pub(super) fn find_beneath(folder: impl AsFd, path: &CStr) -> Result<OwnedFd> {
+    look(folder.as_fd(), path, ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
+}
+
 fn lookup(root: BorrowedFd<'_>, path: &CStr, more: ResolveFlags) -> Result<OwnedFd> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more;
+    look(root, path, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more)
+}
+
+fn look(root: BorrowedFd<'_>, path: &CStr, resolve: ResolveFlags) -> Result<OwnedFd> {
     loop {
         match openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
             // a rename somewhere raced with the look-up

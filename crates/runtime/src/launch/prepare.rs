@@ -53,7 +53,7 @@ pub(super) fn open(
     };
     let mut sources = Vec::new();
     for step in &plan.mounts {
-        let ours = (foreign && !rootless) || step.idmap.is_some();
+        let ours = (foreign && !rootless) || step.idmap.is_some() || matches!(step.source, MountSource::Overlay(_));
         sources.push(if ours { open_source(step)? } else { None });
     }
     Ok((Opened { join, root, sources, tasks }, flags))
@@ -69,10 +69,13 @@ fn about(step: Step, errno: Errno, path: &CStr) -> LaunchError {
 
 /// A bind source as a detached mount that the child may use although it has no rights in this user namespace.
 fn open_source(step: &MountStep) -> std::result::Result<Option<OwnedFd>, LaunchError> {
-    let MountSource::Bind { path, recursive } = &step.source else { return Ok(None) };
     let words = || mount_in_words(step);
-    let tree =
-        child::open_source(path, *recursive).map_err(|errno| LaunchError::about(Step::MountSource, errno, words()))?;
+    let tree = match &step.source {
+        MountSource::Bind { path, recursive } => child::open_source(path, step.subpath.as_deref(), *recursive),
+        MountSource::Overlay(overlay) => root::mount(overlay),
+        _ => return Ok(None),
+    };
+    let tree = tree.map_err(|errno| LaunchError::about(Step::MountSource, errno, words()))?;
     // opened before the child's mounts became slaves: without this, its mounts would travel to the host
     let slave =
         Change { propagation: Some(wharf_sys::mount::Propagation::Slave), recursive: true, ..Change::default() };
@@ -181,6 +184,7 @@ pub(super) fn mount_in_words(step: &MountStep) -> String {
     match &step.source {
         MountSource::Bind { path, .. } => format!("{:?} to rootfs at {target:?}", path.to_string_lossy()),
         MountSource::Filesystem { source, .. } => format!("{:?} to rootfs at {target:?}", source.to_string_lossy()),
+        MountSource::Overlay(overlay) => format!("{:?} to rootfs at {target:?}", overlay.source.to_string_lossy()),
         MountSource::Remount | MountSource::Link { .. } => format!("{target:?}"),
     }
 }

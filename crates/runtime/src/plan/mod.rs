@@ -11,6 +11,7 @@ mod process;
 
 use crate::seccomp::Program;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::PathBuf;
 use wharf_spec::runtime::NamespaceType;
@@ -26,12 +27,23 @@ pub struct PlanOptions {
     pub bundle: PathBuf,
     /// The root file system instead of the document's `root.path`.
     pub root: Option<Root>,
+    /// What the document cannot say about its bind mounts, by destination.
+    pub origins: BTreeMap<PathBuf, Origin>,
     /// The container's own cgroup, for mounts of type `cgroup`.
     pub cgroup: CgroupView,
     /// Keep the caller's session key ring.
     pub no_new_keyring: bool,
     /// The launching side has no rights outside its own user namespace: no `setgroups` in a new one, device nodes are bound.
     pub rootless: bool,
+}
+
+/// Where a bind mount really comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// An overlay, mounted for this, instead of the source.
+    pub overlay: Option<Overlay>,
+    /// A path below the source: no symbolic link leads out of it, whoever changes what when.
+    pub subpath: Option<CString>,
 }
 
 /// The root file system.
@@ -241,6 +253,8 @@ pub struct MountStep {
     pub strict_target: bool,
     /// The target may lie in a proc file system (one of the few safe files there).
     pub allow_in_proc: bool,
+    /// Of a bind or an overlay, the part below this path.
+    pub subpath: Option<CString>,
 }
 
 /// What is mounted.
@@ -264,6 +278,8 @@ pub enum MountSource {
         /// Bytes of permission of the folder made for it.
         directory_mode: u32,
     },
+    /// An overlay, read-only as a rule.
+    Overlay(Overlay),
     /// Only the attributes of the mount that is there already change.
     Remount,
     /// A symbolic link rather than a mount (`cpu -> cpu,cpuacct` among v1 controllers).

@@ -67,9 +67,14 @@ fn step(
     base.copy_up = words.copy_up && kind == "tmpfs";
     base.strict_target = matches!(kind, "proc" | "sysfs") && bind.is_none();
     base.allow_in_proc = safe || is_proc || (bind.is_some() && target == Path::new("/proc"));
+    let origin = options.origins.get(&mount.destination).cloned().unwrap_or_default();
+    base.subpath = origin.subpath;
     base.source = match (words.remount, bind) {
         (true, _) => MountSource::Remount,
-        (false, Some(recursive)) => MountSource::Bind { path: source_path(mount, options, field)?, recursive },
+        (false, Some(recursive)) => match origin.overlay {
+            Some(overlay) => MountSource::Overlay(overlay),
+            None => MountSource::Bind { path: source_path(mount, options, field)?, recursive },
+        },
         (false, None) => filesystem(spec, mount, kind, words, field)?,
     };
     Ok(base)
@@ -105,6 +110,7 @@ fn base(target: &Path, words: &MountOptions) -> Result<MountStep, Error> {
         copy_up: false,
         strict_target: false,
         allow_in_proc: false,
+        subpath: None,
     })
 }
 

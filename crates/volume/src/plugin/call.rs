@@ -206,8 +206,14 @@ mod tests {
         check("HTTP/1.0 500 No\r\n\r\noh", false, None);
         check("HTTP/1.0 500 No\r\n\r\noh", true, Some((500, "oh")));
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n", false, None);
-        check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x\r\n}\r\n0\r\n\r\n", false, Some((200, "{}")));
-        for bad in ["SSH-2.0-x\r\n\r\n", "HTTP/1.1 x\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"] {
+        check(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x\r\n}\r\n0\r\n\r\n",
+            false,
+            Some((200, "{}")),
+        );
+        for bad in
+            ["SSH-2.0-x\r\n\r\n", "HTTP/1.1 x\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"]
+        {
             assert!(parse(bad.as_bytes(), true).is_err(), "{bad}");
         }
     }

@@ -140,11 +140,15 @@ impl Plugins {
     /// Where the plugin is, or why its description is no use.
     fn locate(&self, name: &str) -> Option<Result<Endpoint, String>> {
         // a name is a file's name, nothing else
-        let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)) && !name.starts_with('.');
+        let plain = !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+            && !name.starts_with('.');
         if !plain {
             return None;
         }
-        let places = |folder: &Path, end: &str| [folder.join(format!("{name}.{end}")), folder.join(name).join(format!("{name}.{end}"))];
+        let places = |folder: &Path, end: &str| {
+            [folder.join(format!("{name}.{end}")), folder.join(name).join(format!("{name}.{end}"))]
+        };
         let is_socket = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
         if let Some(path) = places(&self.sockets, "sock").into_iter().find(is_socket) {
             return Some(Ok(Endpoint::Unix(path)));
@@ -211,7 +215,10 @@ impl Driver {
         if path.starts_with('/') {
             return Ok(path.into());
         }
-        Err(Error::Plugin(format!("VolumeDriver.Mount: plugin {:?} gives no absolute mount point: {path:?}", self.name)))
+        Err(Error::Plugin(format!(
+            "VolumeDriver.Mount: plugin {:?} gives no absolute mount point: {path:?}",
+            self.name
+        )))
     }
 
     /// `id` needs it no more.
