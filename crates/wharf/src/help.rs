@@ -26,9 +26,12 @@ impl Page<'_> {
     }
 
     pub(crate) fn shows(&self, needs: Needs) -> bool {
+        if needs == Needs::Wharf {
+            return self.program != "docker";
+        }
         let Some(engine) = self.engine else { return true };
         match needs {
-            Needs::Nothing => true,
+            Needs::Nothing | Needs::Wharf => true,
             Needs::Experimental => engine.experimental,
             Needs::SwarmActive => engine.swarm.starts_with("active"),
             Needs::SwarmManager => engine.swarm == "active/manager",

@@ -61,3 +61,4 @@ mod registry_folder;
 mod registry_protocol;
 mod runtimes;
 mod v2;
+mod volumes;

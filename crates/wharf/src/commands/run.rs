@@ -150,6 +150,10 @@ fn create_container(call: &Call<'_>, body: &Value) -> Result<String, Exit> {
     }
     let query = Query::new().when(flags.filled("name").is_some(), "name", flags.text("name").unwrap_or_default());
     let query = query.when(platform.is_some(), "platform", platform.unwrap_or_default());
+    let mounts = body["HostConfig"]["Mounts"].as_array();
+    if mounts.is_some_and(|all| all.iter().any(|mount| mount["BindOptions"].get("IdMap").is_some())) {
+        super::volume::ours(call, "--mount with uid or gid")?;
+    }
     let send = || client.post("/containers/create", &query, Some(body));
     let answer = match send() {
         Err(error)

@@ -72,6 +72,11 @@ impl Mount {
                 self.bind.insert("NonRecursive".into(), Value::Bool(value));
             }
             "bind-recursive" => self.recursive = value.to_owned(),
+            "uid" | "gid" => {
+                let id: u32 = value.parse().map_err(|_| format!("invalid value for {key}: {value}"))?;
+                let map = self.bind.entry("IdMap").or_insert_with(|| json!({}));
+                map[if key == "uid" { "Uid" } else { "Gid" }] = id.into();
+            }
             "volume-subpath" => self.volume().subpath = value.to_owned(),
             "volume-nocopy" => {
                 let value = value.parse_go_bool().ok_or_else(|| format!("invalid value for volume-nocopy: {value}"))?;
@@ -137,7 +142,7 @@ impl Mount {
         self.bind.retain(|_, value| *value != Value::Bool(false));
         if !self.bind.is_empty() {
             let mut bind = Map::new();
-            for key in ["Propagation", "NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"] {
+            for key in ["Propagation", "NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive", "IdMap"] {
                 if let Some(value) = self.bind.remove(key) {
                     bind.insert(key.into(), value);
                 }

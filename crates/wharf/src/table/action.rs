@@ -109,6 +109,20 @@ pub(crate) enum Action {
     VolumePrune,
     /// `volume rm`
     VolumeRm,
+    /// `volume clone`
+    VolumeClone,
+    /// `volume export`
+    VolumeExport,
+    /// `volume import`
+    VolumeImport,
+    /// `volume rename`
+    VolumeRename,
+    /// `volume restore`
+    VolumeRestore,
+    /// `volume snapshot`
+    VolumeSnapshot,
+    /// `volume snapshots`
+    VolumeSnapshots,
     /// `volume update`
     VolumeUpdate,
     /// `context create`

@@ -10,6 +10,7 @@ mod root;
 mod swarm;
 mod system;
 mod volume;
+mod volume_files;
 
 pub(crate) use action::Action;
 pub(crate) use root::ROOT;
@@ -119,6 +120,8 @@ pub(crate) enum Needs {
     SwarmActive,
     SwarmManager,
     Windows,
+    /// Our own: not in the help of a program that is called `docker`.
+    Wharf,
 }
 
 /// One flag.

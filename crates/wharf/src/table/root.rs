@@ -1,7 +1,7 @@
 //! The top level: groups, shorthands and global flags.
 
 use super::{Action, Args, Check, Command, Flag, Kind, Needs, Section};
-use super::{container, context, image, network, plugin, swarm, system, volume};
+use super::{container, context, image, network, plugin, swarm, system, volume, volume_files};
 
 static RUN: Command = container::CONTAINER_RUN.called("run", "[OPTIONS] IMAGE [COMMAND] [ARG...]", Section::Common(0));
 
@@ -217,11 +217,18 @@ static VOLUME: Command = Command {
     usage: "COMMAND",
     about: "Manage volumes",
     commands: &[
+        &volume_files::VOLUME_CLONE,
         &volume::VOLUME_CREATE,
+        &volume_files::VOLUME_EXPORT,
+        &volume_files::VOLUME_IMPORT,
         &volume::VOLUME_INSPECT,
         &volume::VOLUME_LS,
         &volume::VOLUME_PRUNE,
+        &volume_files::VOLUME_RENAME,
+        &volume_files::VOLUME_RESTORE,
         &volume::VOLUME_RM,
+        &volume_files::VOLUME_SNAPSHOT,
+        &volume_files::VOLUME_SNAPSHOTS,
         &volume::VOLUME_UPDATE,
     ],
     section: Section::Management,
