@@ -176,6 +176,7 @@ impl Made {
             cgroup: cgroup.as_ref().map(CgroupView::from).unwrap_or_default(),
             no_new_keyring,
             rootless: context.rootless,
+            ..PlanOptions::default()
         };
         let plan = wharf_runtime::plan(&spec, &options)?;
         fds.start = match how {
