@@ -108,9 +108,8 @@ impl Volumes {
             return Err(Error::Conflict(format!("{what} {name}: volume is in use - [{}]", running.join(", "))));
         }
         let base = self.mount_locked(name, what)?;
-        let done = self
-            .place(name, &base)
-            .and_then(|place| place.fill(fill::Existing::Replace, self.project(name), |into| contents(into)));
+        let done =
+            self.place(name, &base).and_then(|place| place.fill(fill::Existing::Replace, self.project(name), contents));
         let unmounted = self.unmount_locked(name, what);
         done.and(unmounted)
     }

@@ -317,7 +317,7 @@ rows! {
         assert_eq!(run(&["-v", "v1:/data"], "rm -r /data/*; echo two > /data/mine"), "");
         assert_eq!(run(&["-v", "v1:/data"], "ls /data"), "mine");
         assert_eq!(run(&["-v", "v2:/data:nocopy"], "ls /data"), "");
-        assert_eq!(run(&["-v", "v2:/data:ro"], "cat /data/f; rm /data/f 2>&1"), "one\nrm: can't remove '/data/f': Read-only file system".replace("\nrm", "\nrm"));
+        assert_eq!(run(&["-v", "v2:/data:ro"], "cat /data/f; rm /data/f 2>&1"), "one\nrm: can't remove '/data/f': Read-only file system");
         // a bind hides what is there
         let shared = host.dir().join("shared");
         std::fs::create_dir(&shared).unwrap();

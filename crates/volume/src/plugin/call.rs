@@ -86,7 +86,7 @@ impl Endpoint {
             match self.connect(patience.answer) {
                 Ok(stream) => break stream,
                 Err(error) if Instant::now() + pause >= end => return Err(failed(&error)),
-                Err(_) => std::thread::sleep(pause),
+                Err(_) => wait(pause),
             }
             pause *= 2;
         };
@@ -116,6 +116,11 @@ impl std::fmt::Display for Endpoint {
             Endpoint::Tcp(place) => write!(f, "tcp://{place}"),
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing tells when a program begins to listen")]
+fn wait(pause: Duration) {
+    std::thread::sleep(pause);
 }
 
 fn exchange(mut stream: Box<dyn Stream>, path: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
