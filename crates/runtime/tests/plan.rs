@@ -169,6 +169,7 @@ fn mounts_of_v1_cgroups() {
                 MountSource::Bind { path, .. } => path.to_string_lossy().into_owned(),
                 MountSource::Filesystem { kind, .. } => kind.to_string_lossy().into_owned(),
                 MountSource::Link { content } => format!("-> {}", content.to_string_lossy()),
+                MountSource::Overlay(overlay) => format!("overlay of {}", overlay.lower.len()),
                 MountSource::Remount => "remount".into(),
             };
             (step.target.clone(), step.set, source)
