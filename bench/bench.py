@@ -14,7 +14,7 @@ What it needs: python3, a `docker` CLI, busybox-static (/bin/busybox), root (to 
 Every figure is in milliseconds unless its name says otherwise. A case that an engine cannot do is
 reported as 'failed: why' and never silently dropped.
 """
-import argparse, atexit, concurrent.futures, hashlib, http.client, io, json, os, shutil, socket, statistics, subprocess, sys, tarfile, tempfile, time
+import argparse, atexit, concurrent.futures, hashlib, http.client, io, json, os, shutil, socket, statistics, subprocess, sys, tarfile, tempfile, threading, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BIN = os.environ.get("WHARF_BIN", os.path.join(ROOT, "target/wharf"))
@@ -281,6 +281,78 @@ def c_load_save_200MB(e):
     return r
 
 
+class Registry:
+    """Debian's docker-registry on the engine's own loopback, empty."""
+
+    def __init__(self, e):
+        self.dir = tempfile.mkdtemp(prefix="wharf-bench-registry.")
+        with socket.socket() as s:  # any free port: free here is free there, or the registry says so
+            s.bind(("127.0.0.1", 0))
+            self.address = "127.0.0.1:%d" % s.getsockname()[1]
+        with open(self.dir + "/config.yml", "w") as f:
+            f.write(f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: '{self.dir}/data'}}}}\n"
+                    f"http: {{addr: '{self.address}'}}\n")
+        netns = os.environ.get("BENCH_NETNS_" + e.tag)
+        enter = ["nsenter", "--net=" + netns] if netns else []
+        self.process = subprocess.Popen(enter + ["docker-registry", "serve", self.dir + "/config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        host, port = self.address.split(":")
+        for _ in range(200):
+            if subprocess.run(enter + ["bash", "-c", f"exec 3<>/dev/tcp/{host}/{port}"], capture_output=True).returncode == 0:
+                return
+            time.sleep(0.05)
+        raise RuntimeError("the registry did not come up")
+
+    def __enter__(self):
+        return self.address
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def c_push_pull_200MB(e):
+    e.docker("load", "-i", _image_tar())
+    with Registry(e) as address:
+        name = address + "/bench/big:v1"
+        e.docker("tag", "bench/big", name)
+        r = {"push_ms": ms(lambda: e.docker("push", "-q", name))}
+        e.docker("rmi", "bench/big", name)
+        r["pull_ms"] = ms(lambda: e.docker("pull", "-q", name))
+        e.docker("rmi", name)
+    return r
+
+
+def c_pull_1GB_memory(e):
+    """Highest PSS of the engine while it pulls an image of one layer of 1 GB."""
+    noise = os.urandom(1 << 20)
+    path = os.path.join(tempfile.gettempdir(), "wharf-bench-1GB.tar")
+    with tarfile.open(path, mode="w") as t:
+        for j in range(1024):
+            f = tarfile.TarInfo(f"f{j}"); f.size = len(noise); t.addfile(f, io.BytesIO(noise))
+    try:
+        with Registry(e) as address:
+            name = address + "/bench/one:v1"
+            e.docker("import", path, name)
+            e.docker("push", "-q", name)
+            e.docker("rmi", name)
+            peak, done = 0, threading.Event()
+
+            def watch():
+                nonlocal peak
+                while not done.wait(0.02):
+                    peak = max(peak, e.engine_kib()[0])
+
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            took = ms(lambda: e.docker("pull", "-q", name))
+            done.set(); watcher.join()
+            e.docker("rmi", name)
+    finally:
+        os.unlink(path)
+    return {"peak_MiB": peak / 1024, "ms": took}
+
+
 def c_build_12_steps(e):
     with tempfile.TemporaryDirectory() as d:
         with open(d + "/Dockerfile", "w") as f:
@@ -426,7 +498,7 @@ def c_publish_1000(e):
 
 
 CASES = {k[2:]: v for k, v in list(globals().items()) if k.startswith("c_")}
-ROUNDS = {"publish_1000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10}
+ROUNDS = {"publish_1000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10, "push_pull_200MB": 1, "pull_1GB_memory": 0}
 
 
 def main():
@@ -437,7 +509,9 @@ def main():
     ap.add_argument("--only"); ap.add_argument("--json"); ap.add_argument("--rounds", type=int)
     o = ap.parse_args()
     if not o.a:
-        o.a = "unix://" + OurHost().socket
+        ours = OurHost()
+        o.a = "unix://" + ours.socket
+        os.environ["BENCH_NETNS_A"] = f"/proc/{ours.process.pid}/ns/net"
     engines = {"A": Engine(o.a, o.cli, o.pids_a.split(","))}
     if o.b:
         engines["B"] = Engine(o.b if "://" in o.b else "unix://" + o.b, o.cli, o.pids_b.split(","))
@@ -458,7 +532,7 @@ def main():
                 except Exception as x:
                     fail[tag] = f"failed: {x}"
                     continue
-                if rnd or name.startswith(("density", "load", "logs", "curve")):
+                if rnd or name.startswith(("density", "load", "logs", "curve", "push_pull", "pull_1GB")):
                     for k, v in r.items():
                         got[tag].setdefault(k, []).append(v)
         figs = sorted({k for t in got for k in got[t]})
