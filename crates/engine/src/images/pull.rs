@@ -6,7 +6,7 @@
 //!                                                                                                  └► publish: visible in one step
 //! ```
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ use wharf_spec::reference::Reference;
 use wharf_store::{Distribution, Incoming, Ingest, LayerBlob, ManifestDocument, Unpacked};
 
 use super::{Messages, Progress, platform, progress};
-use crate::registries::{State, refused_pull};
+use crate::registries::{Flight, State, refused_pull};
 use crate::{Engine, Error, Inner, Result, blocking};
 
 /// Longest configuration of an image, in bytes.
@@ -274,14 +274,14 @@ impl Pull {
     }
 
     /// Brings the layers that are not here.
-    async fn layers(&self, repository: &Arc<Repository>, name: &Reference, wanted: &Wanted) -> Result<Ingest> {
+    async fn layers(&self, repository: &Arc<Repository>, name: &Reference, wanted: &Wanted) -> Result<Layers> {
         let ingest = self.inner.store.ingest();
         if self.inner.store.catalog().get(&wanted.id).is_some() {
             // kept while we are at it, in case somebody removes the image right now
             for diff in &wanted.config.rootfs.diff_ids {
                 ingest.has_layer(diff);
             }
-            return Ok(ingest);
+            return Ok(Layers { ingest, missing: Vec::new(), _flights: Vec::new() });
         }
         let pairs = || wanted.manifest.layers.iter().zip(&wanted.config.rootfs.diff_ids);
         let mut missing: Vec<(&Descriptor, Digest)> = Vec::new();
@@ -300,10 +300,13 @@ impl Pull {
         }
         // polled together: when one fails the others are let go
         let fetches = missing.iter().map(|(blob, diff)| self.layer(repository, name, blob, diff));
-        for layer in together(fetches).await? {
+        let mut flights = Vec::new();
+        for (layer, flight) in together(fetches).await? {
             ingest.adopt(&layer);
+            flights.push(flight);
         }
-        Ok(ingest)
+        let missing = missing.into_iter().map(|(blob, _)| blob.digest).collect();
+        Ok(Layers { ingest, missing, _flights: flights })
     }
 
     /// Follows the download of one layer, whoever began it.
@@ -313,16 +316,15 @@ impl Pull {
         name: &Reference,
         blob: &Descriptor,
         diff: &Digest,
-    ) -> Result<Unpacked> {
+    ) -> Result<(Unpacked, Arc<Flight>)> {
         let registries = &self.inner.registries;
         let id = blob.digest.short();
-        let mut own = false;
-        let layer = loop {
-            let flight = registries.join(&self.inner.store, repository, blob);
+        let (layer, flight) = loop {
+            let (flight, own) = registries.join(&self.inner.store, repository, blob);
             match self.follow(flight.watch(), &id, blob.size).await {
-                Ok(layer) => break layer,
-                // it may have been another's, with his credentials and from his registry
-                Err(_) if !own => own = true,
+                Ok(layer) => break (layer, flight),
+                // another's, with his credentials and from his registry: the next one is our own, or of somebody who came later
+                Err(error) if !own => tracing::debug!(%error, "a shared download of {id} failed"),
                 Err(error) => return Err(error),
             }
         };
@@ -334,7 +336,7 @@ impl Pull {
                 layer.diff()
             )));
         }
-        Ok(layer)
+        Ok((layer, flight))
     }
 
     async fn follow(&self, mut state: tokio::sync::watch::Receiver<State>, id: &str, size: u64) -> Result<Unpacked> {
@@ -368,7 +370,8 @@ impl Pull {
     }
 
     /// Makes everything visible. `true`: the name means another image than before.
-    async fn publish(&self, name: &Reference, wanted: &Wanted, ingest: Ingest) -> Result<bool> {
+    async fn publish(&self, name: &Reference, wanted: &Wanted, layers: Layers) -> Result<bool> {
+        let Layers { ingest, missing, _flights } = layers;
         let mut names = vec![name.with_digest(wanted.digest)];
         if name.digest().is_none() {
             names.push(name.clone());
@@ -383,7 +386,6 @@ impl Pull {
                 .collect(),
         };
         let incoming = Incoming { config: wanted.config_bytes.clone(), names, parent: None, distribution };
-        let was_here = self.inner.store.catalog().get(&wanted.id).is_some();
         let (inner, key, id) = (self.inner.clone(), name.clone(), wanted.id);
         let digests: Vec<Digest> = wanted.manifest.layers.iter().map(|blob| blob.digest).collect();
         let new = blocking(move || {
@@ -393,16 +395,20 @@ impl Pull {
             Ok(old != Some(id))
         })
         .await?;
-        if !was_here {
-            let mut told = BTreeMap::new();
-            for blob in &wanted.manifest.layers {
-                if told.insert(blob.digest, ()).is_none() {
-                    self.messages.layer(&blob.digest.short(), "Pull complete").await;
-                }
-            }
+        for blob in missing {
+            self.messages.layer(&blob.short(), "Pull complete").await;
         }
         Ok(new)
     }
+}
+
+/// The layers of an image on its way in.
+struct Layers {
+    ingest: Ingest,
+    /// Blobs that were not here.
+    missing: Vec<Digest>,
+    /// Until it is published, others who want the same blobs find them here.
+    _flights: Vec<Arc<Flight>>,
 }
 
 /// Why an endpoint did not do.

@@ -138,19 +138,19 @@ impl Registries {
         Err(last)
     }
 
-    /// The download of a blob: the one that is on its way already, or a new one.
-    pub(crate) fn join(&self, store: &Store, repository: &Arc<Repository>, blob: &Descriptor) -> Arc<Flight> {
+    /// The download of a blob: the one that is on its way already, or (`true`) a new one.
+    pub(crate) fn join(&self, store: &Store, repository: &Arc<Repository>, blob: &Descriptor) -> (Arc<Flight>, bool) {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         flights.retain(|_, flight| flight.strong_count() > 0);
         if let Some(flight) = flights.get(&blob.digest).and_then(Weak::upgrade)
             && !flight.has_failed()
         {
-            return flight;
+            return (flight, false);
         }
         let partial = partial::Partial::new(&self.folder, &blob.digest, blob.size);
         let flight = Arc::new(Flight::start(store.clone(), repository.clone(), partial, self.downloads.clone()));
         flights.insert(blob.digest, Arc::downgrade(&flight));
-        flight
+        (flight, true)
     }
 
     /// Blobs whose images are published need not be kept any longer.

@@ -186,9 +186,7 @@ pub(crate) fn search(call: &Call<'_>) -> Outcome {
     let given = flags.filled("format").unwrap_or("table");
     let source = if given == "table" { object::SEARCH_TABLE } else { given };
     let truncate = !flags.on("no-trunc");
-    let mut results: Vec<&Value> = json::items(&answer).iter().collect();
-    results.sort_by_key(|one| std::cmp::Reverse(json::int(one, "star_count")));
-    let rows: Vec<_> = results.into_iter().map(|one| object::search(one, truncate, given == "json")).collect();
+    let rows: Vec<_> = json::items(&answer).iter().map(|one| object::search(one, truncate, given == "json")).collect();
     output::out(&Format::parse(source)?.render(object::SEARCH_HEADINGS, &rows)?);
     Ok(())
 }
