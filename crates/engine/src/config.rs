@@ -17,6 +17,8 @@ pub struct Config {
     pub data_root: PathBuf,
     /// What does not; `/run/wharf`.
     pub exec_root: PathBuf,
+    /// What `info` warns of about the addresses that the API is reached at.
+    pub api_warnings: Vec<String>,
     /// Where the control groups are mounted; `/sys/fs/cgroup`.
     pub cgroup_root: PathBuf,
     /// Parent control group of containers that name none; `/docker`.
@@ -186,6 +188,7 @@ impl Default for Config {
         Config {
             data_root: "/var/lib/wharf".into(),
             exec_root: "/run/wharf".into(),
+            api_warnings: Vec::new(),
             cgroup_root: "/sys/fs/cgroup".into(),
             cgroup_parent: "/docker".into(),
             shim: "wharf-shim".into(),

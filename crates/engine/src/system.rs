@@ -226,7 +226,7 @@ impl Engine {
             cdi_spec_dirs: text(&["/etc/cdi", "/var/run/cdi"]),
             init_binary: "docker-init".into(),
             firewall_driver: self.inner.config.gate.firewall.as_str().into(),
-            warnings: warnings(&can),
+            warnings: config.api_warnings.iter().cloned().chain(warnings(&can)).collect(),
             ..info
         })
     }

@@ -20,6 +20,7 @@ mod route;
 mod routes;
 mod syntax;
 mod time;
+mod tls;
 mod version;
 mod websocket;
 
@@ -27,6 +28,7 @@ use std::future::Future;
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -46,13 +48,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub enum Listener {
     /// A unix stream socket.
     Unix(StdUnixListener),
-    /// TCP without TLS.
-    Tcp(std::net::TcpListener),
+    /// TCP, with TLS when there is a configuration for it.
+    Tcp(std::net::TcpListener, Option<Arc<wharf_tls::Reloading>>),
 }
 
 enum Bound {
     Unix(tokio::net::UnixListener),
-    Tcp(tokio::net::TcpListener),
+    Tcp(tokio::net::TcpListener, Option<Arc<wharf_tls::Reloading>>),
 }
 
 /// Answers requests on all listeners until `shutdown` ends, then lets open requests finish for a short while. Hijacked
@@ -84,9 +86,9 @@ fn bind(listener: Listener) -> io::Result<Bound> {
             socket.set_nonblocking(true)?;
             tokio::net::UnixListener::from_std(socket).map(Bound::Unix)
         }
-        Listener::Tcp(socket) => {
+        Listener::Tcp(socket, tls) => {
             socket.set_nonblocking(true)?;
-            tokio::net::TcpListener::from_std(socket).map(Bound::Tcp)
+            Ok(Bound::Tcp(tokio::net::TcpListener::from_std(socket)?, tls))
         }
     }
 }
@@ -116,11 +118,22 @@ async fn accept_one(
             let (stream, _) = socket.accept().await?;
             tokio::spawn(connection::run(stream, answers(engine), stopping.clone(), alive.clone()));
         }
-        Bound::Tcp(socket) => {
-            let (stream, _) = socket.accept().await?;
+        Bound::Tcp(socket, tls) => {
+            let (stream, peer) = socket.accept().await?;
             // small answers must not wait for the acknowledgement of the one before
             stream.set_nodelay(true)?;
-            tokio::spawn(connection::run(stream, answers(engine), stopping.clone(), alive.clone()));
+            let (stopping, alive) = (stopping.clone(), alive.clone());
+            let Some(tls) = tls.clone() else {
+                tokio::spawn(connection::run(stream, answers(engine), stopping, alive));
+                return Ok(());
+            };
+            let answers = answers(engine);
+            tokio::spawn(async move {
+                match tls::open(&tls, stream).await {
+                    Ok(plain) => connection::run(plain, answers, stopping, alive).await,
+                    Err(error) => tracing::info!("TLS handshake with {peer}: {error}"),
+                }
+            });
         }
     }
     Ok(())

@@ -48,6 +48,11 @@ impl Context {
         self.document["Metadata"]["Description"].as_str().unwrap_or_default()
     }
 
+    /// Whether the engine's certificate is taken as it is.
+    pub(crate) fn skip_verify(&self) -> bool {
+        self.document["Endpoints"]["docker"]["SkipTLSVerify"].as_bool().unwrap_or_default()
+    }
+
     pub(crate) fn host(&self) -> &str {
         self.document["Endpoints"]["docker"]["Host"].as_str().unwrap_or_default()
     }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use crate::config::{self, Config};
 use crate::context::{self, Store};
-use crate::engine::{self, Address, Client, Settings};
+use crate::engine::{self, Address, Client, Settings, TlsFiles};
 use crate::exit::Exit;
 use crate::flags::Flags;
+use wharf_tls::Trust;
 
 /// Everything that commands share.
 pub(crate) struct Session {
@@ -72,9 +73,7 @@ impl Session {
             })?;
             return Ok(Some(context.host().to_owned()).filter(|host| !host.is_empty()));
         }
-        let tls = self.globals.on("tls")
-            || self.globals.on("tlsverify")
-            || std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|v| !v.is_empty());
+        let tls = self.wants_tls();
         let hosts = self.globals.all("host");
         if hosts.len() > 1 {
             return Err(Exit::error("Specify only one -H"));
@@ -116,15 +115,51 @@ impl Session {
             }
             None => engine::default_address(may_start)?,
         };
-        if matches!(address, Address::Tcp { .. }) && self.wants_tls() {
-            return Err(Exit::error("TLS to an engine is not built in yet: use ssh:// or a unix socket"));
-        }
+        let tls = match &address {
+            Address::Tcp { .. } => self.tls()?.map(|files| files.load()).transpose()?,
+            _ => None,
+        };
         let version = std::env::var("DOCKER_API_VERSION").ok();
-        Ok(Client::new(Settings { address, ours, version, headers: self.config().headers() }))
+        Ok(Client::new(Settings { address, tls, ours, version, headers: self.config().headers() }))
     }
 
+    /// Whether TLS is asked for: by `--tls`, `--tlsverify` or the environment.
     fn wants_tls(&self) -> bool {
-        let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
         self.globals.on("tls") || self.globals.on("tlsverify") || set("DOCKER_TLS_VERIFY") || set("DOCKER_TLS")
     }
+
+    /// The files for TLS to the engine, when TLS is to be spoken. A context brings its own.
+    fn tls(&self) -> Result<Option<TlsFiles>, Exit> {
+        let name = self.context_name()?;
+        if name != context::DEFAULT {
+            let store = self.contexts();
+            let context = store.load(&name).map_err(Exit::error)?;
+            let folder = store.tls(&name).join("docker");
+            let files = TlsFiles::lying_in(&folder, !context.skip_verify());
+            let any = context.skip_verify() || files.identity.is_some() || matches!(files.trust, Trust::File(_));
+            return Ok(any.then_some(files));
+        }
+        if !self.wants_tls() {
+            return Ok(None);
+        }
+        let verify = self.globals.on("tlsverify") || set("DOCKER_TLS_VERIFY");
+        let folder = std::env::var_os("DOCKER_CERT_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
+        let folder = folder.unwrap_or_else(|| self.config_folder());
+        let named = |flag: &str| self.globals.filled(flag).map(PathBuf::from);
+        let mut files = TlsFiles::lying_in(&folder, verify);
+        if verify {
+            files.trust = Trust::File(named("tlscacert").unwrap_or_else(|| folder.join("ca.pem")));
+        }
+        let (certificate, key) = (named("tlscert"), named("tlskey"));
+        if certificate.is_some() || key.is_some() {
+            let certificate = certificate.unwrap_or_else(|| folder.join("cert.pem"));
+            files.identity = Some((certificate, key.unwrap_or_else(|| folder.join("key.pem"))));
+        }
+        Ok(Some(files))
+    }
+}
+
+/// Whether the environment says something.
+fn set(name: &str) -> bool {
+    std::env::var(name).is_ok_and(|value| !value.is_empty())
 }

@@ -1,6 +1,6 @@
 //! From values to what the daemon does: the engine's configuration, sockets, files.
 
-use crate::listen::Address;
+use crate::listen::{Address, Security, info_warning};
 use crate::settings::{SettingsError, Values};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,6 +14,10 @@ pub(crate) struct Decided {
     pub(crate) engine: Config,
     /// Where to listen.
     pub(crate) addresses: Vec<Address>,
+    /// Certificate and key for TCP sockets.
+    pub(crate) tls: Option<wharf_tls::Server>,
+    /// How TCP sockets are protected.
+    pub(crate) security: Security,
     /// A socket that is served as well when nobody owns it.
     pub(crate) courtesy: Option<PathBuf>,
     /// The file with the daemon's PID.
@@ -37,15 +41,10 @@ const OWN_SOCKET: &str = "/run/wharf/wharf.sock";
 /// A value that cannot be: with dockerd's sentence where it has one.
 pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
     let invalid = |text: String| SettingsError::Invalid(text);
-    for key in ["tls", "tlsverify"] {
-        if values.switch(key, false) {
-            return Err(invalid(format!(
-                "--{key}: TLS is not supported yet: listen on a unix socket, or on a loopback address behind a TLS proxy"
-            )));
-        }
-    }
+    let (tls, security) = tls(values);
     let exec_root = absolute(values, "exec-root", "/run/wharf")?;
-    let mut addresses = values.list("hosts").iter().map(|h| Address::parse(h)).collect::<Result<Vec<_>, _>>()?;
+    let mut addresses =
+        values.list("hosts").iter().map(|h| Address::parse(h, tls.is_some())).collect::<Result<Vec<_>, _>>()?;
     let courtesy = addresses.is_empty().then(|| COURTESY_SOCKET.into());
     if addresses.is_empty() {
         addresses.push(Address::Unix(OWN_SOCKET.into()));
@@ -117,11 +116,30 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
         exec_root: exec_root.clone(),
         commit: option_env!("WHARF_COMMIT").unwrap_or_default().to_owned(),
         build_time: option_env!("WHARF_BUILD_TIME").unwrap_or_default().to_owned(),
+        api_warnings: addresses.iter().filter_map(|address| info_warning(address, security)).collect(),
         ..Config::default()
     };
     let pidfile = values.value("pidfile").map_or_else(|| exec_root.join("wharfd.pid"), PathBuf::from);
     let group = values.value("group").map(str::to_owned);
-    Ok(Decided { engine, addresses, courtesy, pidfile, group, log_level, log_json })
+    Ok(Decided { engine, addresses, tls, security, courtesy, pidfile, group, log_level, log_json })
+}
+
+/// What protects TCP sockets. As with dockerd, `--tlsverify` (whatever its value) switches TLS on, and the files lie in
+/// `$DOCKER_CERT_PATH` or `~/.docker` when they are not named.
+fn tls(values: &Values) -> (Option<wharf_tls::Server>, Security) {
+    let verify = values.switch("tlsverify", false);
+    if !verify && !values.switch("tls", values.value("tlsverify").is_some()) {
+        return (None, Security::Plain);
+    }
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".docker");
+    let folder = std::env::var_os("DOCKER_CERT_PATH").filter(|v| !v.is_empty()).map_or_else(home, PathBuf::from);
+    let file = |key: &str, name: &str| values.value(key).map_or_else(|| folder.join(name), PathBuf::from);
+    let clients =
+        if verify { wharf_tls::Clients::SignedBy(file("tlscacert", "ca.pem")) } else { wharf_tls::Clients::Any };
+    let security = if verify { Security::Verified } else { Security::Encrypted };
+    let server =
+        wharf_tls::Server { certificate: file("tlscert", "cert.pem"), key: file("tlskey", "key.pem"), clients };
+    (Some(server), security)
 }
 
 fn gate(values: &Values) -> Result<Gate, SettingsError> {
@@ -409,6 +427,19 @@ mod tests {
     }
 
     #[test]
+    fn r_arch_03_tls_is_asked_for_in_dockerds_ways() {
+        assert_eq!(decided("-H tcp://192.0.2.1").unwrap().security, Security::Plain);
+        assert_eq!(decided("--tls=false").unwrap().security, Security::Plain);
+        assert_eq!(decided("--tls").unwrap().security, Security::Encrypted);
+        assert_eq!(decided("--tlsverify=false").unwrap().security, Security::Encrypted);
+        let verified = decided("--tlsverify --tlscacert /a --tlscert /b --tlskey /c -H tcp://192.0.2.1").unwrap();
+        assert_eq!(verified.security, Security::Verified);
+        assert_eq!(verified.addresses, [Address::Tcp("192.0.2.1:2376".into())]);
+        let clients = wharf_tls::Clients::SignedBy("/a".into());
+        assert_eq!(verified.tls, Some(wharf_tls::Server { certificate: "/b".into(), key: "/c".into(), clients }));
+    }
+
+    #[test]
     fn impossible_values_are_refused() {
         for (line, sentence) in [
             ("--log-level loud", "invalid logging level: loud"),
@@ -436,6 +467,5 @@ mod tests {
         ] {
             assert_eq!(decided(line).unwrap_err(), sentence);
         }
-        assert!(decided("--tlsverify").unwrap_err().starts_with("--tlsverify: TLS is not supported yet"));
     }
 }

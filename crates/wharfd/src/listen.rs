@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A bound socket.
 #[derive(Debug)]
@@ -16,6 +17,35 @@ pub(crate) enum Listener {
     Tcp(TcpListener, SocketAddr),
     /// Handed over (`fd://`): a unix or a TCP socket.
     Inherited(OwnedFd),
+}
+
+/// How TCP sockets are protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// Not at all.
+    Plain,
+    /// By TLS; anybody may come.
+    Encrypted,
+    /// By TLS; only clients with a good certificate may come.
+    Verified,
+}
+
+const UNVERIFIED: &str = "Binding to IP address without --tlsverify is insecure and gives root access on this machine to everyone who has access to your network.";
+const UNENCRYPTED: &str = "[DEPRECATION NOTICE] API is accessible without encryption: access to the remote API is equivalent to root access on the host";
+const ON_LOOPBACK: &str =
+    "Binding to an IP address, even on localhost, can also give access to scripts run in a browser. Be safe out there!";
+
+/// What `info` says of an address; dockerd's sentences.
+pub(crate) fn info_warning(address: &Address, security: Security) -> Option<String> {
+    let Address::Tcp(address) = address else { return None };
+    let what = match security {
+        Security::Plain => format!("http://{address} without encryption"),
+        Security::Encrypted => format!("https://{address} without TLS client verification"),
+        Security::Verified => return None,
+    };
+    Some(format!(
+        "[DEPRECATION NOTICE]: API is accessible on {what}.\n         Access to the remote API is equivalent to root access on the host. Refer\n         to the 'Docker daemon attack surface' section in the documentation for\n         more information: https://docs.docker.com/go/attack-surface/\nIn future versions this will be a hard failure preventing the daemon from starting! Learn more at: https://docs.docker.com/go/api-security/"
+    ))
 }
 
 /// One `-H`, understood.
@@ -29,12 +59,12 @@ pub(crate) enum Address {
     Inherited(Option<u32>),
 }
 
-/// Docker's port of plain HTTP.
-const PLAIN_PORT: u16 = 2375;
+/// Docker's ports of plain HTTP, and of HTTP over TLS.
+const PORTS: (u16, u16) = (2375, 2376);
 
 impl Address {
-    /// Reads a `-H`.
-    pub(crate) fn parse(text: &str) -> Result<Self, SettingsError> {
+    /// Reads a `-H`; `tls` chooses the port where none is given.
+    pub(crate) fn parse(text: &str, tls: bool) -> Result<Self, SettingsError> {
         let wrong = |why: &str| {
             SettingsError::Usage(format!(
                 "invalid argument \"{text}\" for \"-H, --host\" flag: invalid bind address ({text}): {why}"
@@ -53,7 +83,8 @@ impl Address {
                 let rest = rest.trim_end_matches('/');
                 let host_only = rest.is_empty() || rest.ends_with(']') || !rest.contains(':');
                 let host = if rest.is_empty() { "localhost" } else { rest };
-                let address = if host_only { format!("{host}:{PLAIN_PORT}") } else { rest.to_owned() };
+                let address =
+                    if host_only { format!("{host}:{}", if tls { PORTS.1 } else { PORTS.0 }) } else { rest.to_owned() };
                 let address =
                     if let Some(port) = address.strip_prefix(':') { format!("localhost:{port}") } else { address };
                 let port = address.rsplit(':').next().unwrap_or_default();
@@ -160,28 +191,29 @@ impl Listener {
     ///
     /// # Errors
     /// When an inherited descriptor is no stream socket of a known family.
-    pub(crate) fn for_http(self) -> std::io::Result<wharf_http::Listener> {
+    pub(crate) fn for_http(self, tls: Option<&Arc<wharf_tls::Reloading>>) -> std::io::Result<wharf_http::Listener> {
         Ok(match self {
             Self::Unix(listener, _) => wharf_http::Listener::Unix(listener),
-            Self::Tcp(listener, _) => wharf_http::Listener::Tcp(listener),
+            Self::Tcp(listener, _) => wharf_http::Listener::Tcp(listener, tls.cloned()),
             Self::Inherited(fd) => match rustix::net::sockopt::socket_domain(&fd)? {
                 rustix::net::AddressFamily::UNIX => wharf_http::Listener::Unix(fd.into()),
                 rustix::net::AddressFamily::INET | rustix::net::AddressFamily::INET6 => {
-                    wharf_http::Listener::Tcp(fd.into())
+                    wharf_http::Listener::Tcp(fd.into(), tls.cloned())
                 }
                 other => return Err(std::io::Error::other(format!("the inherited socket is of family {other:?}"))),
             },
         })
     }
 
-    /// A warning that must be shouted, when this socket is open to the network without protection.
-    pub(crate) fn warning(&self) -> Option<String> {
-        let Self::Tcp(_, address) = self else { return None };
-        (!address.ip().is_loopback()).then(|| {
-            format!(
-                "[DEPRECATION NOTICE] API is accessible on http://{address} without encryption: access to the remote API is equivalent to root access on the host"
-            )
-        })
+    /// Warnings that must be shouted, when this socket is open to the network without protection: dockerd's.
+    pub(crate) fn warnings(&self, security: Security) -> Vec<&'static str> {
+        let Self::Tcp(_, address) = self else { return Vec::new() };
+        match security {
+            Security::Verified => Vec::new(),
+            _ if address.ip().is_loopback() => vec![ON_LOOPBACK],
+            Security::Encrypted => vec![UNVERIFIED],
+            Security::Plain => vec![UNVERIFIED, UNENCRYPTED],
+        }
     }
 
     /// How the address is written in the log.
@@ -200,18 +232,19 @@ mod tests {
 
     #[test]
     fn r_arch_02_addresses() {
-        let ok = |text: &str| Address::parse(text).unwrap();
+        let ok = |text: &str| Address::parse(text, false).unwrap();
         assert_eq!(ok("unix:///a/b.sock"), Address::Unix("/a/b.sock".into()));
         assert_eq!(ok("tcp://0.0.0.0:2375"), Address::Tcp("0.0.0.0:2375".into()));
         assert_eq!(ok("tcp://192.0.2.1"), Address::Tcp("192.0.2.1:2375".into()));
+        assert_eq!(Address::parse("tcp://192.0.2.1", true).unwrap(), Address::Tcp("192.0.2.1:2376".into()));
         assert_eq!(ok("tcp://[::1]:99"), Address::Tcp("[::1]:99".into()));
         assert_eq!(ok("tcp://:99"), Address::Tcp("localhost:99".into()));
         assert_eq!(ok("fd://"), Address::Inherited(None));
         assert_eq!(ok("fd://4"), Address::Inherited(Some(4)));
         for bad in ["foo://x", "tcp://a:99999", "unix://relative", "fd://x"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
+            assert!(Address::parse(bad, false).is_err(), "{bad}");
         }
-        let error = Address::parse("foo://x").unwrap_err().to_string();
+        let error = Address::parse("foo://x", false).unwrap_err().to_string();
         assert_eq!(
             error,
             "invalid argument \"foo://x\" for \"-H, --host\" flag: invalid bind address (foo://x): unsupported proto 'foo'"

@@ -19,6 +19,7 @@ use listen::Listener;
 use settings::{SettingsError, Values};
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
@@ -29,6 +30,8 @@ enum Failure {
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Tls(#[from] wharf_tls::Error),
     #[error("open the engine: {0}")]
     Engine(#[from] wharf_engine::Error),
 }
@@ -120,6 +123,7 @@ fn run(values: Values, decided: Decided) -> Result<(), Failure> {
 }
 
 async fn serve(decided: Decided, set_level: impl Fn(tracing::Level) + Send + Sync + 'static) -> Result<(), Failure> {
+    let tls = decided.tls.clone().map(wharf_tls::Reloading::new).transpose()?.map(Arc::new);
     let group = decided.group.as_deref().map_or_else(|| listen::group_id("docker"), listen::group_id);
     if let (Some(name), None) = (&decided.group, group) {
         tracing::warn!("could not change group of the socket to {name}: group {name} not found");
@@ -136,13 +140,14 @@ async fn serve(decided: Decided, set_level: impl Fn(tracing::Level) + Send + Syn
     }
     let engine = wharf_engine::Engine::open(decided.engine).await?;
     for listener in &listeners {
-        if let Some(warning) = listener.warning() {
-            tracing::warn!("{warning}");
+        for warning in listener.warnings(decided.security) {
+            tracing::warn!(host = listener.shown(), "{warning}");
         }
         tracing::info!("API listen on {}", listener.shown());
     }
     let sockets: Vec<_> = listeners.iter().filter_map(Listener::path).collect();
-    let listeners = listeners.into_iter().map(Listener::for_http).collect::<std::io::Result<Vec<_>>>()?;
+    let listeners =
+        listeners.into_iter().map(|listener| listener.for_http(tls.as_ref())).collect::<std::io::Result<Vec<_>>>()?;
     notify::tell("READY=1");
     let stop = signals::stop(engine.clone(), set_level)?;
     wharf_http::serve(engine.clone(), listeners, stop).await?;

@@ -60,5 +60,6 @@ mod registries;
 mod registry_folder;
 mod registry_protocol;
 mod runtimes;
+mod tls;
 mod v2;
 mod volumes;

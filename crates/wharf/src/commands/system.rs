@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wharf_template::{Functions, Template};
 
 use super::{COMMIT, Call, VERSION};
-use crate::engine::{Query, Stream};
+use crate::engine::Query;
 use crate::exit::{Exit, Outcome};
 use crate::format::{Format, align, object, row, schema};
 use crate::{human, json, output, streams};
@@ -458,7 +458,7 @@ fn verbose(answer: &Value) -> Outcome {
 
 /// `system dial-stdio`: our standard streams become the engine's socket.
 pub(crate) fn dial(call: &Call<'_>) -> Outcome {
-    let mut stream = Stream::connect(call.client()?.address())?;
+    let mut stream = call.client()?.dial()?;
     let mut writer = stream.try_clone()?;
     let pump = std::thread::spawn(move || {
         let _ = streams::copy(io::stdin().lock(), &mut writer);

@@ -9,6 +9,7 @@ mod query;
 mod request;
 mod start;
 mod stream;
+mod tls;
 
 pub(crate) use address::{Address, parse_host};
 pub(crate) use connection::{Body, Head};
@@ -16,6 +17,7 @@ pub(crate) use query::{Query, escape_path};
 pub(crate) use request::{Ahead, Client, Hijacked, Method, Ping, Settings};
 pub(crate) use start::{DEFAULT_SOCKETS, daemon, default_address};
 pub(crate) use stream::Stream;
+pub(crate) use tls::Files as TlsFiles;
 
 /// Why a request gave no answer. The messages are docker's sentences.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Write as _;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -40,6 +41,8 @@ impl Method {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) address: Address,
+    /// How to speak TLS to it.
+    pub(crate) tls: Option<Arc<rustls::ClientConfig>>,
     /// The engine is ours and of our own version: no need to ask what it speaks.
     pub(crate) ours: bool,
     /// `DOCKER_API_VERSION`
@@ -85,11 +88,6 @@ impl Client {
             let _ = version.set(format!("{}.{}", NEWEST.0, NEWEST.1));
         }
         Self { settings, idle: RefCell::default(), version }
-    }
-
-    /// Where the engine is.
-    pub(crate) fn address(&self) -> &Address {
-        &self.settings.address
     }
 
     /// A client of its own for another thread (connections are not shared).
@@ -220,16 +218,30 @@ impl Client {
         };
         let reason =
             if error.kind() == io::ErrorKind::UnexpectedEof { "EOF".into() } else { crate::go::io_error(error) };
-        let host = match &self.settings.address {
-            Address::Unix(path) => path.to_string_lossy().replace('/', "%2F"),
-            Address::Tcp { host, port, .. } => format!("{host}:{port}"),
-            Address::Ssh { .. } => "docker.example.com".into(),
-        };
-        Error::Broken(format!("{verb} \"http://{host}{target}\": {reason}"))
+        let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
+        Error::Broken(format!("{verb} \"{scheme}://{}{target}\": {reason}", self.authority()))
     }
 
     fn connect(&self) -> Result<Connection, Error> {
-        Stream::connect(&self.settings.address).map(Connection::new)
+        self.dial().map(Connection::new)
+    }
+
+    /// A stream of one's own to the engine.
+    pub(crate) fn dial(&self) -> Result<Stream, Error> {
+        Stream::connect(&self.settings.address, self.settings.tls.as_ref()).map_err(|error| match error {
+            // as Go's client says it: with the request that could not be sent
+            Error::Broken(reason) => Error::Broken(format!("Get \"https://{}/_ping\": {reason}", self.authority())),
+            other => other,
+        })
+    }
+
+    /// Host and port of the engine as they stand in an URL.
+    fn authority(&self) -> String {
+        match &self.settings.address {
+            Address::Unix(path) => path.to_string_lossy().replace('/', "%2F"),
+            Address::Tcp { host, port, .. } => format!("{host}:{port}"),
+            Address::Ssh { .. } => "docker.example.com".into(),
+        }
     }
 
     /// Turns an answer of 400 and above into an error.

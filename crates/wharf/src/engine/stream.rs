@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use super::tls::TlsStream;
 use super::{Address, Error};
 
 /// A socket, or the standard streams of an `ssh` process.
@@ -13,12 +14,13 @@ use super::{Address, Error};
 pub(crate) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
+    Tls(Box<TlsStream>),
     Ssh { input: Arc<Mutex<Option<ChildStdin>>>, output: Arc<Mutex<ChildStdout>>, child: Arc<Mutex<Child>> },
 }
 
 impl Stream {
-    /// Connects to `address`.
-    pub(crate) fn connect(address: &Address) -> Result<Self, Error> {
+    /// Connects to `address`; with `tls` over TCP nothing travels in the clear.
+    pub(crate) fn connect(address: &Address, tls: Option<&Arc<rustls::ClientConfig>>) -> Result<Self, Error> {
         match address {
             Address::Unix(path) => match UnixStream::connect(path) {
                 Ok(stream) => Ok(Self::Unix(stream)),
@@ -33,7 +35,10 @@ impl Stream {
                     TcpStream::connect((host.as_str(), *port)).map_err(|_| Error::Unreachable(address.to_string()))?;
                 // small requests must not wait for each other
                 let _ = stream.set_nodelay(true);
-                Ok(Self::Tcp(stream))
+                let Some(tls) = tls else { return Ok(Self::Tcp(stream)) };
+                let stream = TlsStream::open(stream, host, tls.clone());
+                let stream = stream.map_err(|error| Error::Broken(crate::go::io_error(&error)))?;
+                Ok(Self::Tls(Box::new(stream)))
             }
             Address::Ssh { user, host, port, path } => {
                 let mut command = Command::new("ssh");
@@ -71,6 +76,7 @@ impl Stream {
         Ok(match self {
             Self::Unix(stream) => Self::Unix(stream.try_clone()?),
             Self::Tcp(stream) => Self::Tcp(stream.try_clone()?),
+            Self::Tls(stream) => Self::Tls(Box::new(stream.try_clone()?)),
             Self::Ssh { input, output, child } => {
                 Self::Ssh { input: input.clone(), output: output.clone(), child: child.clone() }
             }
@@ -82,6 +88,7 @@ impl Stream {
         match self {
             Self::Unix(stream) => _ = stream.shutdown(Shutdown::Write),
             Self::Tcp(stream) => _ = stream.shutdown(Shutdown::Write),
+            Self::Tls(stream) => stream.close_write(),
             Self::Ssh { input, .. } => {
                 if let Ok(mut input) = input.lock() {
                     *input = None;
@@ -95,6 +102,7 @@ impl Stream {
         match self {
             Self::Unix(stream) => _ = stream.shutdown(Shutdown::Both),
             Self::Tcp(stream) => _ = stream.shutdown(Shutdown::Both),
+            Self::Tls(stream) => stream.close(),
             Self::Ssh { child, .. } => {
                 self.close_write();
                 if let Ok(mut child) = child.lock() {
@@ -110,6 +118,7 @@ impl Read for Stream {
         match self {
             Self::Unix(stream) => stream.read(buffer),
             Self::Tcp(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
             Self::Ssh { output, .. } => match output.lock() {
                 Ok(mut output) => output.read(buffer),
                 Err(_) => Ok(0),
@@ -123,6 +132,7 @@ impl Write for Stream {
         match self {
             Self::Unix(stream) => stream.write(buffer),
             Self::Tcp(stream) => stream.write(buffer),
+            Self::Tls(stream) => stream.write(buffer),
             Self::Ssh { input, .. } => match input.lock().as_deref_mut() {
                 Ok(Some(input)) => input.write(buffer),
                 _ => Err(io::ErrorKind::BrokenPipe.into()),
@@ -134,6 +144,7 @@ impl Write for Stream {
         match self {
             Self::Unix(stream) => stream.flush(),
             Self::Tcp(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
             Self::Ssh { input, .. } => match input.lock().as_deref_mut() {
                 Ok(Some(input)) => input.flush(),
                 _ => Ok(()),
