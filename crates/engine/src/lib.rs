@@ -25,6 +25,7 @@ mod filters;
 mod images;
 mod index;
 mod list;
+mod live;
 mod logs;
 mod names;
 mod networks;
@@ -89,6 +90,8 @@ struct Inner {
     networks: Networks,
     volumes: Volumes,
     registries: registries::Registries,
+    /// What a reload changes.
+    live: std::sync::RwLock<Arc<live::Live>>,
     hierarchy: Hierarchy,
     abilities: oci::limits::Abilities,
     template: Template,

@@ -54,6 +54,7 @@ fn worlds(config: Config, template: Template) -> Result<Inner> {
         bus: events::Bus::new(),
         execs: exec_registry::Execs::default(),
         closing: watch::channel(false).0,
+        live: std::sync::RwLock::new(std::sync::Arc::new(crate::live::Live::of(&config))),
         cleaning: watch::Sender::new(0),
         attach_number: AtomicU64::new(1),
         config,

@@ -149,7 +149,7 @@ impl Engine {
     /// The engine and its machine.
     pub async fn info(&self) -> Result<Info> {
         let inner = &self.inner;
-        let config = self.config();
+        let (config, live) = (self.config(), self.live());
         let mut info = Info::default();
         for handle in inner.index.all() {
             info.containers += 1;
@@ -195,7 +195,7 @@ impl Engine {
             pids_limit: can.pids,
             oom_kill_disable: can.oom_kill_disable,
             ipv4_forwarding: std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|t| t.trim() == "1"),
-            debug: config.debug,
+            debug: live.debug,
             file_descriptors: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             event_listeners: inner.bus.listeners(),
@@ -212,7 +212,7 @@ impl Engine {
             https_proxy: proxy("HTTPS_PROXY"),
             no_proxy: proxy("NO_PROXY"),
             name: host_name(),
-            labels: config.labels.clone(),
+            labels: live.labels.clone(),
             experimental: config.experimental,
             version: config.version.clone(),
             runtimes: {
@@ -221,8 +221,8 @@ impl Engine {
             },
             default_runtime: config.default_runtime.clone(),
             security_options: security,
-            insecure_registries: config.insecure_registries.clone(),
-            registry_mirrors: config.registry_mirrors.clone(),
+            insecure_registries: live.insecure_registries.clone(),
+            registry_mirrors: live.registry_mirrors.clone(),
             cdi_spec_dirs: text(&["/etc/cdi", "/var/run/cdi"]),
             init_binary: "docker-init".into(),
             firewall_driver: self.inner.config.gate.firewall.as_str().into(),

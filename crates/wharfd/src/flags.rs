@@ -135,7 +135,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag(None, "rootless", "", Switch, "", "Enable rootless mode; typically used with RootlessKit", Refused("rootless mode is not supported yet")),
     flag(None, "seccomp-profile", "seccomp-profile", Value, "string", "Path to seccomp profile. Set to \"unconfined\" to disable the default seccomp profile", Works),
     flag(None, "selinux-enabled", "selinux-enabled", Switch, "", "Enable selinux support", Refused("SELinux labelling is not supported")),
-    flag(None, "shutdown-timeout", "shutdown-timeout", Value, "int", "Set the default shutdown timeout", Works),
+    flag(None, "shutdown-timeout", "shutdown-timeout", Value, "int", "Set the default shutdown timeout", Harmless("containers run on when the daemon stops")),
     flag(Some('s'), "storage-driver", "storage-driver", Value, "string", "Storage driver to use", Works),
     flag(None, "storage-opt", "storage-opts", List, "list", "Storage driver options", Harmless("the drivers have no options")),
     flag(None, "swarm-default-advertise-addr", "swarm-default-advertise-addr", Value, "string", "Set default address or interface for swarm advertised address", Harmless("there is no swarm")),

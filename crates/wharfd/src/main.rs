@@ -119,10 +119,14 @@ fn run(values: Values, decided: Decided) -> Result<(), Failure> {
         .thread_keep_alive(std::time::Duration::from_secs(5))
         .enable_all()
         .build()?;
-    runtime.block_on(serve(decided, set_level))
+    runtime.block_on(serve(values, decided, set_level))
 }
 
-async fn serve(decided: Decided, set_level: impl Fn(tracing::Level) + Send + Sync + 'static) -> Result<(), Failure> {
+async fn serve(
+    values: Values,
+    decided: Decided,
+    set_level: impl Fn(tracing::Level) + Send + Sync + 'static,
+) -> Result<(), Failure> {
     let tls = decided.tls.clone().map(wharf_tls::Reloading::new).transpose()?.map(Arc::new);
     let group = decided.group.as_deref().map_or_else(|| listen::group_id("docker"), listen::group_id);
     if let (Some(name), None) = (&decided.group, group) {
@@ -149,7 +153,7 @@ async fn serve(decided: Decided, set_level: impl Fn(tracing::Level) + Send + Syn
     let listeners =
         listeners.into_iter().map(|listener| listener.for_http(tls.as_ref())).collect::<std::io::Result<Vec<_>>>()?;
     notify::tell("READY=1");
-    let stop = signals::stop(engine.clone(), set_level)?;
+    let stop = signals::stop(engine.clone(), values, set_level)?;
     wharf_http::serve(engine.clone(), listeners, stop).await?;
     notify::tell("STOPPING=1");
     engine.close().await;

@@ -7,12 +7,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
-use wharf_registry::server::{Access, Collection, Config};
+use wharf_registry::server::{Access, Collection, Config, Proxy};
 
 /// Data folder when none is named: where the stock registry has it.
 const ROOT: &str = "/var/lib/registry";
 /// Connections at the same time, when not told.
 const CONNECTIONS: usize = 1024;
+
+/// How long a cache believes a tag, when not told.
+const PROXY_TTL: Duration = Duration::from_secs(300);
+/// Where Docker Hub's registry is.
+const HUB: &str = "https://registry-1.docker.io";
 
 /// A flag: its name, what help calls the value (nothing for a switch), and help.
 type Flag = (&'static str, &'static str, &'static str);
@@ -27,6 +32,10 @@ const SERVE: &[Flag] = &[
     ("realm", "name", "What clients show when they ask for a password (default Registry)"),
     ("read-only", "", "Refuse pushes and deletes"),
     ("no-delete", "", "Refuse deletes"),
+    ("proxy", "url", "Be a cache of the registry at this URL: what is missing is fetched from there"),
+    ("proxy-user", "name", "User at the registry behind (a token or password: --proxy-password-file)"),
+    ("proxy-password-file", "file", "File with the password for --proxy-user"),
+    ("proxy-ttl", "duration", "How long a tag is believed before the registry behind is asked again (default 5m)"),
     ("gc-every", "duration", "Collect what nothing refers to this often, e.g. 24h (default: never)"),
     ("gc-grace", "duration", "What was pushed or asked for in this time is not collected (default 1h)"),
     ("gc-untagged", "", "Collect manifests without a tag, too"),
@@ -219,6 +228,12 @@ fn config(given: &Given) -> Result<Config, String> {
             _ => return Err(format!("--max-connections: invalid number {text:?}")),
         },
     };
+    let proxy = proxy(given)?;
+    if proxy.is_some() && access == Access::ReadOnly {
+        return Err(
+            "--proxy fills the folder: it cannot go with --read-only (nothing can be pushed to a cache anyway)".into(),
+        );
+    }
     let realm = given.value("realm").unwrap_or("Registry").to_owned();
     if realm.contains(['"', '\\']) || realm.chars().any(char::is_control) {
         return Err(format!("--realm: {realm:?} cannot stand in a header"));
@@ -230,10 +245,35 @@ fn config(given: &Given) -> Result<Config, String> {
         users: given.path("htpasswd"),
         realm,
         access,
-        proxy: None,
+        proxy,
         connections,
         collect: every.map(|every| (every, collection)),
     })
+}
+
+fn proxy(given: &Given) -> Result<Option<Proxy>, String> {
+    let Some(url) = given.value("proxy") else {
+        let stray = given.0.iter().find(|(name, _)| name.starts_with("proxy-"));
+        return stray.map_or(Ok(None), |(name, _)| Err(format!("--{name} needs --proxy")));
+    };
+    if !url.starts_with("https://") && !url.starts_with("http://") {
+        return Err(format!("--proxy: {url:?} is no URL: use https://HOST"));
+    }
+    let url = if url.trim_end_matches('/') == "https://docker.io" { HUB } else { url };
+    let password = match (given.value("proxy-user"), given.path("proxy-password-file")) {
+        (Some(_), Some(path)) => {
+            let text = std::fs::read_to_string(&path);
+            text.map_err(|e| format!("--proxy-password-file {}: {e}", path.display()))?.trim_end().to_owned()
+        }
+        (None, None) => String::new(),
+        _ => return Err("--proxy-user and --proxy-password-file go together".into()),
+    };
+    Ok(Some(Proxy {
+        url: url.to_owned(),
+        username: given.value("proxy-user").unwrap_or_default().to_owned(),
+        password,
+        ttl: given.duration("proxy-ttl")?.unwrap_or(PROXY_TTL),
+    }))
 }
 
 fn serve(given: &Given) -> Result<(), String> {
@@ -349,6 +389,9 @@ mod tests {
             ("--tls-cert a", "--tls-cert and --tls-key go together"),
             ("--tls-client-ca a", "--tls-client-ca needs --tls-cert and --tls-key"),
             ("--gc-every 1h --read-only", "--gc-every changes the folder: it cannot go with --read-only"),
+            ("--proxy-ttl 1h", "--proxy-ttl needs --proxy"),
+            ("--proxy x", "--proxy: \"x\" is no URL: use https://HOST"),
+            ("--proxy https://x --proxy-user u", "--proxy-user and --proxy-password-file go together"),
             ("--max-connections 0", "--max-connections: invalid number \"0\""),
             ("--realm a\"b", "--realm: \"a\\\"b\" cannot stand in a header"),
         ] {

@@ -28,6 +28,9 @@ pub(crate) struct Values {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Switches that are on in dockerd unless they are switched off.
+const ON_BY_DEFAULT: [&str; 1] = ["icc"];
+
 /// The key under which a flag's values are kept.
 fn key_of(flag: &Flag) -> &'static str {
     if flag.key.is_empty() { flag.long } else { flag.key }
@@ -145,10 +148,11 @@ impl Values {
                 "invalid argument \"{value}\" for \"{shown}\" flag: strconv.ParseBool: parsing \"{value}\": invalid syntax"
             )));
         }
-        let off = flag.form == Form::Switch && parse_bool(&value) == Some(false);
+        // said as it is anyway: nothing to warn of
+        let idle = flag.form == Form::Switch && parse_bool(&value) == Some(ON_BY_DEFAULT.contains(&flag.long));
         match flag.meaning {
-            Use::Refused(why) if !off => return Err(SettingsError::Invalid(format!("--{}: {why}", flag.long))),
-            Use::Harmless(why) if !off => self.warnings.push(format!("--{} has no effect: {why}", flag.long)),
+            Use::Refused(why) if !idle => return Err(SettingsError::Invalid(format!("--{}: {why}", flag.long))),
+            Use::Harmless(why) if !idle => self.warnings.push(format!("--{} has no effect: {why}", flag.long)),
             _ => {}
         }
         let values = self.map.entry(key_of(flag)).or_default();
@@ -178,6 +182,12 @@ impl Values {
         self.map.extend(file.map);
         self.warnings.extend(file.warnings);
         Ok(())
+    }
+
+    /// Keys whose values differ, without those in `known`.
+    pub(crate) fn differing(&self, other: &Self, known: &[&str]) -> Vec<&'static str> {
+        let keys: std::collections::BTreeSet<_> = self.map.keys().chain(other.map.keys()).copied().collect();
+        keys.into_iter().filter(|key| !known.contains(key) && self.map.get(key) != other.map.get(key)).collect()
     }
 
     /// The last value of a key.

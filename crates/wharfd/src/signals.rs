@@ -12,6 +12,7 @@ use wharf_engine::Engine;
 /// When a handler cannot be installed.
 pub(crate) fn stop(
     engine: Engine,
+    values: Values,
     set_level: impl Fn(tracing::Level) + Send + Sync + 'static,
 ) -> std::io::Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -23,25 +24,45 @@ pub(crate) fn stop(
             tokio::select! {
                 _ = terminate.recv() => break tracing::info!("Processing signal 'terminated'"),
                 _ = interrupt.recv() => break tracing::info!("Processing signal 'interrupt'"),
-                _ = hangup.recv() => reload(&set_level),
+                _ = hangup.recv() => reload(&engine, &values, &set_level),
                 _ = user.recv() => dump(&engine),
             }
         }
     })
 }
 
-/// Reads flags and file again; what can change while serving changes (the log level), the rest needs a restart and says so.
-fn reload(set_level: &impl Fn(tracing::Level)) {
+/// Keys that a reload changes while the daemon runs.
+const LIVE: [&str; 8] = [
+    "debug",
+    "insecure-registries",
+    "labels",
+    "log-level",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "registry-mirrors",
+];
+
+/// Reads flags and file again. What can change while serving changes; of the rest it is said that it changes at the next start.
+fn reload(engine: &Engine, begun: &Values, set_level: &impl Fn(tracing::Level)) {
+    tracing::info!("Got signal to reload configuration");
     let read = || -> Result<_, SettingsError> {
         let values = crate::read_file(Values::from_args(std::env::args().skip(1))?)?;
-        crate::decide(&values)
+        crate::decide(&values).map(|decided| (values, decided))
     };
-    match read() {
-        Ok(decided) => {
-            set_level(decided.log_level);
-            tracing::info!(level = %decided.log_level, "Reloaded configuration: the log level; other settings change at the next start");
+    let reloaded = read().map_err(|e| e.to_string()).and_then(|(values, decided)| {
+        let now = engine.reload(&decided.engine).map_err(|e| e.to_string())?;
+        set_level(decided.log_level);
+        Ok((values, now))
+    });
+    match reloaded {
+        Ok((values, now)) => {
+            for key in begun.differing(&values, &LIVE) {
+                tracing::warn!("{key}: the new value holds from the next start on");
+            }
+            tracing::info!("Reloaded configuration: {now:?}");
         }
-        Err(error) => tracing::error!("reload: {error}"),
+        Err(error) => tracing::error!("the configuration stays as it was: {error}"),
     }
 }
 

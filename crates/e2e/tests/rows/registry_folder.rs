@@ -60,11 +60,15 @@ fn pulls_identical(host: &Host, name: &str, folder: &Path) {
 
 /// Debian's docker-registry over a folder, at the same address as ours.
 fn stock_registry(host: &Host, root: &Path) -> Registry {
+    stock_registry_at(host, root, Registry::ADDRESS)
+}
+
+fn stock_registry_at(host: &Host, root: &Path, address: &str) -> Registry {
     let config = host.dir().join("stock.yml");
     let text = format!(
         "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {}\n",
         root.display(),
-        Registry::ADDRESS
+        address
     );
     fs::write(&config, text).expect("written");
     let mut command = host.outside().command("docker-registry");
@@ -379,4 +383,94 @@ fn r_reg_03_what_cannot_be_served_is_said_at_once() {
     assert_eq!(said, format!("registry gc: {missing} holds no registry"));
     let said = host.wharf(&["registry", "serve", "--help"]).ok();
     assert!(said.contains("Usage:  wharf registry serve [OPTIONS]") && said.contains("--htpasswd file"), "{said}");
+}
+
+/// Where the registry behind a cache listens.
+const BEHIND: &str = "203.0.113.1:5001";
+
+#[test]
+fn r_reg_03_a_cache_of_another_registry() {
+    let host = Host::bare();
+    let (image, behind) = (image_folder(&host), host.dir().join("behind"));
+    let stock = stock_registry_at(&host, &behind, BEHIND);
+    let (from, to) = (format!("dir:{}", image.display()), format!("docker://{BEHIND}/team/app:v1"));
+    skopeo(&host, &["copy", "--preserve-digests", "--dest-tls-verify=false", &from, &to]).ok();
+
+    let url = format!("http://{BEHIND}");
+    // a tag is asked for every time, so that it is seen what happens when nobody answers
+    let cache = Registry::serve(&host, &host.dir().join("cache"), &["--proxy", &url, "--proxy-ttl", "0s"]);
+    refused(&cache.get("/v2/team/app/manifests/none"), 404, "MANIFEST_UNKNOWN");
+    refused(&cache.get("/v2/none/manifests/v1"), 404, "MANIFEST_UNKNOWN");
+    refused(&cache.get(&format!("/v2/team/app/blobs/{}", digest(b"none"))), 404, "BLOB_UNKNOWN");
+    pulls_identical(&host, "team/app:v1", &image);
+    assert_eq!(cache.get("/v2/team/app/tags/list").json()["tags"], json!(["v1"]));
+    refused(&cache.send("POST", "/v2/team/app/blobs/uploads/", &[], b""), 405, "UNSUPPORTED");
+    refused(&put_manifest(&cache, "/v2/team/app/manifests/v2", b"{}"), 405, "UNSUPPORTED");
+
+    // the registry behind is gone: what is here is served, by the same cache and by one that starts afresh
+    stock.kill();
+    pulls_identical(&host, "team/app:v1", &image);
+    let root = cache.root().to_owned();
+    assert!(cache.stop().success());
+    let cache = Registry::serve(&host, &root, &["--proxy", &url, "--proxy-ttl", "0s"]);
+    pulls_identical(&host, "team/app:v1", &image);
+    assert_eq!(cache.get("/v2/team/app/tags/list").json()["tags"], json!(["v1"]));
+    refused(&cache.get("/v2/team/app/manifests/v2"), 502, "UNAVAILABLE");
+}
+
+#[test]
+fn r_reg_03_a_cache_keeps_no_lies() {
+    let host = Host::bare();
+    let (image, behind) = (image_folder(&host), host.dir().join("behind"));
+    let _stock = stock_registry_at(&host, &behind, BEHIND);
+    let (from, to) = (format!("dir:{}", image.display()), format!("docker://{BEHIND}/app:v1"));
+    skopeo(&host, &["copy", "--preserve-digests", "--dest-tls-verify=false", &from, &to]).ok();
+    let document: serde_json::Value =
+        serde_json::from_slice(&fs::read(image.join("manifest.json")).expect("read")).expect("JSON");
+    let layer = document["layers"][0]["digest"].as_str().expect("a digest").to_owned();
+    let hex = &layer[7..];
+    let data = behind.join(format!("docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]));
+    let honest = fs::read(&data).expect("the stock registry's file");
+    let mut lie = honest.clone();
+    let middle = lie.len() / 2;
+    lie[middle] ^= 1;
+    fs::write(&data, &lie).expect("written");
+
+    let cache = Registry::serve(&host, &host.dir().join("cache"), &["--proxy", &format!("http://{BEHIND}")]);
+    let path = format!("/v2/app/blobs/{layer}");
+    // the client is never given the last byte of it
+    let got = cache.get(&path);
+    assert!(got.body.len() < lie.len(), "{} of {}", got.body.len(), lie.len());
+    // once the registry behind is honest again, so is the cache
+    fs::write(&data, &honest).expect("written");
+    assert_eq!(cache.get(&path).body.len(), honest.len());
+    pulls_identical(&host, "app:v1", &image);
+}
+
+rows! {
+    fn r_reg_03_push_and_pull_with_the_engine(host, cli) {
+        let registry = Registry::serve(&host, &host.dir().join("registry"), &[]);
+        host.take_daemon().kill();
+        host.start_with(&["--insecure-registry", Registry::ADDRESS], "");
+        let name = |tag: &str| format!("{}/team/app:{tag}", Registry::ADDRESS);
+        host.cli(cli, &["tag", "busybox", &name("v1")]).ok();
+        let pushed = host.cli(cli, &["push", &name("v1")]).ok();
+        assert!(pushed.contains("v1: digest: sha256:"), "{pushed}");
+        let digests = |tag: &str| host.cli(cli, &["image", "inspect", "-f", "{{.Id}} {{json .RepoDigests}}", &name(tag)]).ok();
+        let before = digests("v1");
+
+        // a second image on the same base sends only what is new
+        host.cli(cli, &["run", "--name", "c1", "busybox", "sh", "-c", "echo new >/new"]).ok();
+        host.cli(cli, &["commit", "c1", &name("v2")]).ok();
+        let pushed = host.cli(cli, &["push", &name("v2")]).ok();
+        assert!(pushed.contains("Layer already exists"), "{pushed}");
+        assert_eq!(registry.get("/v2/team/app/tags/list").json()["tags"], json!(["v1", "v2"]));
+
+        host.cli(cli, &["rm", "c1"]).ok();
+        host.cli(cli, &["rmi", "busybox", &name("v1"), &name("v2")]).ok();
+        let pulled = host.cli(cli, &["pull", &name("v1")]).ok();
+        assert!(pulled.contains("Status: Downloaded newer image for"), "{pulled}");
+        assert_eq!(digests("v1"), before);
+        assert_eq!(host.cli(cli, &["run", "--rm", &name("v2"), "cat", "/new"]).ok(), "new");
+    }
 }

@@ -158,11 +158,11 @@ impl Push {
     /// Sees to it that the registry has a layer.
     async fn layer(&self, repository: &Arc<Repository>, image: &ImageId, diff: &DiffId) -> Result<LayerBlob> {
         let id = diff.short();
-        let turn = match self.inner.registries.uploads.clone().try_acquire_owned() {
+        let turn = match self.inner.registries.uploads().try_acquire_owned() {
             Ok(turn) => turn,
             Err(_) => {
                 self.messages.layer(&id, "Waiting").await;
-                let turn = self.inner.registries.uploads.clone().acquire_owned().await;
+                let turn = self.inner.registries.uploads().acquire_owned().await;
                 turn.map_err(|_| Error::Unavailable("the engine is closing".into()))?
             }
         };

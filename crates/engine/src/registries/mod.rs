@@ -13,7 +13,7 @@ pub(crate) use flight::{Flight, State};
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use tokio::sync::Semaphore;
 use wharf_registry::client::{self, Access, Credentials, Endpoint, Insecure, Proxies, Repository, Settings};
@@ -26,19 +26,24 @@ use crate::{Config, Error, Result};
 
 /// What the engine has for registries.
 pub(crate) struct Registries {
-    settings: Arc<Settings>,
+    /// A reload changes them for what begins later.
+    live: RwLock<Live>,
     /// Stands in for Docker Hub.
     default: Option<String>,
-    downloads: Arc<Semaphore>,
-    pub(crate) uploads: Arc<Semaphore>,
     flights: Mutex<HashMap<Digest, Weak<Flight>>>,
     /// Blobs that have not come whole yet.
     folder: PathBuf,
 }
 
-impl Registries {
-    /// Reads the settings.
-    pub(crate) fn open(config: &Config) -> Result<Self> {
+/// What can change while the engine runs.
+struct Live {
+    settings: Arc<Settings>,
+    downloads: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
+}
+
+impl Live {
+    fn of(config: &Config) -> Result<Self> {
         let invalid = |e: client::Error| Error::InvalidParameter(e.to_string());
         let insecure = config.insecure_registries.iter().map(|text| text.parse()).collect::<Result<_, _>>();
         let mirrors = config.registry_mirrors.iter().map(|text| mirror(text)).collect::<Result<_>>()?;
@@ -51,6 +56,18 @@ impl Registries {
             attempts: config.max_download_attempts.max(1),
             ..Settings::default()
         };
+        Ok(Self {
+            settings: Arc::new(settings),
+            downloads: Arc::new(Semaphore::new(config.max_concurrent_downloads.max(1))),
+            uploads: Arc::new(Semaphore::new(config.max_concurrent_uploads.max(1))),
+        })
+    }
+}
+
+impl Registries {
+    /// Reads the settings.
+    pub(crate) fn open(config: &Config) -> Result<Self> {
+        let live = RwLock::new(Live::of(config)?);
         if let Some(domain) = &config.default_registry {
             // any name will do: only the domain is looked at
             Reference::parse(&format!("{domain}/x"))
@@ -60,18 +77,27 @@ impl Registries {
         }
         let folder = config.data_root.join("downloads");
         partial::sweep(&folder)?;
-        Ok(Self {
-            settings: Arc::new(settings),
-            default: config.default_registry.clone(),
-            downloads: Arc::new(Semaphore::new(config.max_concurrent_downloads.max(1))),
-            uploads: Arc::new(Semaphore::new(config.max_concurrent_uploads.max(1))),
-            flights: Mutex::default(),
-            folder,
-        })
+        Ok(Self { live, default: config.default_registry.clone(), flights: Mutex::default(), folder })
+    }
+
+    /// Reads the settings again; when they are wrong the old ones stay.
+    pub(crate) fn reload(&self, config: &Config) -> Result<()> {
+        let live = Live::of(config)?;
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+        Ok(())
+    }
+
+    fn live(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn settings(&self) -> Arc<Settings> {
-        self.settings.clone()
+        self.live().settings.clone()
+    }
+
+    /// Turns of uploads.
+    pub(crate) fn uploads(&self) -> Arc<Semaphore> {
+        self.live().uploads.clone()
     }
 
     /// The registry that `domain` means, and the name that a repository has there.
@@ -90,7 +116,7 @@ impl Registries {
     /// Where a repository can be reached.
     pub(crate) async fn endpoints(&self, name: &Reference, access: Access) -> Result<Vec<Endpoint>> {
         let (domain, _) = self.place(name.domain(), name.path());
-        Ok(self.settings.endpoints(domain, access == Access::Pull).await?)
+        Ok(self.settings().endpoints(domain, access == Access::Pull).await?)
     }
 
     /// Opens a repository at one endpoint.
@@ -102,7 +128,7 @@ impl Registries {
         access: Access,
     ) -> Result<Arc<Repository>> {
         let (_, path) = self.place(name.domain(), name.path());
-        Ok(Repository::open(self.settings.clone(), endpoint, path, credentials.clone(), access).await?)
+        Ok(Repository::open(self.settings(), endpoint, path, credentials.clone(), access).await?)
     }
 
     /// Opens a repository at the first endpoint that answers.
@@ -124,7 +150,7 @@ impl Registries {
         insecure: bool,
     ) -> Result<Arc<Repository>> {
         let (domain, path) = self.place(name.domain(), name.path());
-        let mut settings = self.settings.clone();
+        let mut settings = self.settings();
         if insecure {
             Arc::make_mut(&mut settings).insecure.push(Insecure::Host(domain.to_owned()));
         }
@@ -148,7 +174,7 @@ impl Registries {
             return (flight, false);
         }
         let partial = partial::Partial::new(&self.folder, &blob.digest, blob.size);
-        let flight = Arc::new(Flight::start(store.clone(), repository.clone(), partial, self.downloads.clone()));
+        let flight = Arc::new(Flight::start(store.clone(), repository.clone(), partial, self.live().downloads.clone()));
         flights.insert(blob.digest, Arc::downgrade(&flight));
         (flight, true)
     }

@@ -23,6 +23,7 @@ pub(crate) enum Code {
     RangeInvalid,
     PaginationNumberInvalid,
     Unavailable,
+    BadGateway,
     NotFound,
     Unknown,
 }
@@ -48,6 +49,7 @@ impl Code {
             Self::RangeInvalid => ("RANGE_INVALID", 416, "invalid content range"),
             Self::PaginationNumberInvalid => ("PAGINATION_NUMBER_INVALID", 400, "invalid number of results requested"),
             Self::Unavailable => ("UNAVAILABLE", 503, "service unavailable"),
+            Self::BadGateway => ("UNAVAILABLE", 502, "the registry behind this one does not answer"),
             Self::NotFound => ("NOT_FOUND", 404, "no such page"),
             Self::Unknown => ("UNKNOWN", 500, "unknown error"),
         }

@@ -178,6 +178,12 @@ impl Storage {
         read_link(&self.tag_folder(name, tag).join("current/link"))
     }
 
+    /// How long ago a tag was last found to mean what it means.
+    pub(crate) fn tag_age(&self, name: &Repository, tag: &Tag) -> Option<std::time::Duration> {
+        let link = self.tag_folder(name, tag).join("current/link");
+        fs::metadata(link).and_then(|m| m.modified()).ok().map(|at| at.elapsed().unwrap_or_default())
+    }
+
     /// Sets a tag.
     pub(crate) fn set_tag(&self, name: &Repository, tag: &Tag, digest: &Digest) -> io::Result<()> {
         let folder = self.tag_folder(name, tag);

@@ -182,7 +182,8 @@ impl Write for TlsStream {
 fn sentence(error: io::Error) -> io::Error {
     let known = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let text = match known {
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+        // a bad signature: the authority has the name of one that is trusted, but another key
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
             "tls: failed to verify certificate: x509: certificate signed by unknown authority".to_owned()
         }
         Some(rustls::Error::InvalidCertificate(reason)) => format!("tls: failed to verify certificate: x509: {reason}"),
