@@ -28,9 +28,6 @@ pub(crate) struct Values {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Switches that are on in dockerd unless they are switched off.
-const ON_BY_DEFAULT: [&str; 1] = ["icc"];
-
 /// The key under which a flag's values are kept.
 fn key_of(flag: &Flag) -> &'static str {
     if flag.key.is_empty() { flag.long } else { flag.key }
@@ -149,7 +146,7 @@ impl Values {
             )));
         }
         // said as it is anyway: nothing to warn of
-        let idle = flag.form == Form::Switch && parse_bool(&value) == Some(ON_BY_DEFAULT.contains(&flag.long));
+        let idle = flag.form == Form::Switch && parse_bool(&value) == Some(false);
         match flag.meaning {
             Use::Refused(why) if !idle => return Err(SettingsError::Invalid(format!("--{}: {why}", flag.long))),
             Use::Harmless(why) if !idle => self.warnings.push(format!("--{} has no effect: {why}", flag.long)),
