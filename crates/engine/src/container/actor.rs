@@ -213,7 +213,7 @@ impl Actor {
 
     pub(super) async fn start(&mut self) -> Result<()> {
         self.restart_at = None;
-        let _alone = self.files.clone().write_owned().await;
+        let alone = self.files.clone().write_owned().await;
         if places::is_nowhere(&self.declared) {
             // taken off every network while it ran: it begins again on its main one
             let mut networking = (*self.declared.networking).clone();
@@ -249,6 +249,8 @@ impl Actor {
                 self.save().await;
                 self.ends += 1;
                 self.show();
+                // its removal waits for the files, too
+                drop(alone);
                 if self.declared.host_config.auto_remove {
                     let options = RemoveOptions { volumes: true, ..RemoveOptions::default() };
                     let gone = self.remove(options, None).await;
