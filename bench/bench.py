@@ -353,6 +353,49 @@ def c_pull_1GB_memory(e):
     return {"peak_MiB": peak / 1024, "ms": took}
 
 
+def c_images_500(e):
+    """A list of 500 images of one layer, each with a name and a label; through the API and through the client."""
+    path = os.path.join(tempfile.gettempdir(), "wharf-bench-500.tar")
+    layer = busybox_tar()
+    diff = hashlib.sha256(layer).hexdigest()
+    with tarfile.open(path, mode="w") as t:
+        def add(name, data):
+            f = tarfile.TarInfo(name); f.size = len(data); t.addfile(f, io.BytesIO(data))
+        add(f"{diff}/layer.tar", layer)
+        manifest = []
+        for i in range(500):
+            config = json.dumps({"architecture": "amd64", "os": "linux", "created": f"2026-01-01T00:{i // 60:02}:{i % 60:02}Z",
+                                 "config": {"Cmd": ["sh"], "Labels": {"n": str(i)}}, "history": [{"created_by": "x"}],
+                                 "rootfs": {"type": "layers", "diff_ids": ["sha256:" + diff]}}).encode()
+            name = hashlib.sha256(config).hexdigest() + ".json"
+            add(name, config)
+            manifest.append({"Config": name, "RepoTags": [f"bench/many:{i}"], "Layers": [f"{diff}/layer.tar"]})
+        add("manifest.json", json.dumps(manifest).encode())
+    e.docker("load", "-q", "-i", path)
+    r = {}
+    try:
+        n = len(e.api("GET", "/images/json"))
+        if n < 500:
+            raise RuntimeError(f"{n} images")
+        r = {"api_ms": statistics.median(ms(lambda: e.api("GET", "/images/json")) for _ in range(9)),
+             "cli_ms": statistics.median(ms(lambda: e.docker("images")) for _ in range(3))}
+    finally:
+        names = [f"bench/many:{i}" for i in range(500)]
+        r["rmi_each_ms"] = ms(lambda: e.docker("rmi", *names)) / 500
+        os.unlink(path)
+    return r
+
+
+def c_commit_100MB(e):
+    cid = create_start(e, ["sh", "-c", "dd if=/dev/urandom of=/big bs=1M count=100 2>/dev/null"])
+    e.api("POST", f"/containers/{cid}/wait")
+    got = {}
+    r = {"ms": ms(lambda: got.update(e.api("POST", f"/commit?container={cid}&repo=bench/committed", body={})))}
+    e.api("DELETE", f"/containers/{cid}?force=1")
+    e.docker("rmi", "-f", "bench/committed")
+    return r
+
+
 def c_build_12_steps(e):
     with tempfile.TemporaryDirectory() as d:
         with open(d + "/Dockerfile", "w") as f:

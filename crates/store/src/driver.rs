@@ -30,6 +30,56 @@ impl Driver {
     }
 }
 
+/// All of them; the default first.
+const ALL: [Driver; 3] = [Driver::Overlay2, Driver::Vfs, Driver::Btrfs];
+
+/// Chooses the driver for a data root and makes sure that it works there. `holds` tells whether the folder of a driver has a layer or
+/// a container that the rows speak of.
+///
+/// # Errors
+/// [`Error::Unsupported`] when `wanted` does not work here, or another driver's images are here: they would all be out of sight.
+pub(crate) fn choose(root: &Path, wanted: Option<Driver>, holds: impl Fn(&Path) -> bool) -> Result<Driver> {
+    let prior = ALL.into_iter().find(|driver| holds(&root.join(driver.name())));
+    match (wanted, prior) {
+        (None, Some(prior)) => Ok(prior),
+        (Some(wanted), Some(prior)) if wanted == prior => Ok(prior),
+        (Some(wanted), Some(prior)) => Err(Error::Unsupported(format!(
+            "storage driver {wanted}: the images and containers in {} were made with {prior}; start with --storage-driver \
+             {prior}, or with another --data-root",
+            root.display()
+        ))),
+        (Some(wanted), None) => wanted.check(root).map(|()| wanted),
+        (None, None) => match Driver::Overlay2.check(root) {
+            Ok(()) => Ok(Driver::Overlay2),
+            Err(error) => {
+                tracing::warn!("storage driver vfs is used, which copies every image for each container: {error}");
+                Ok(Driver::Vfs)
+            }
+        },
+    }
+}
+
+/// Whether an overlay can have its upper layer on this file system. Asked once per data root: the folders of the driver say that
+/// it was.
+fn overlay_works(root: &Path) -> Result<()> {
+    if root.join(Driver::Overlay2.name()).is_dir() {
+        return Ok(());
+    }
+    let probe = root.join("overlay2-probe");
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| probe.join(name));
+    for folder in [&lower, &upper, &work] {
+        std::fs::create_dir_all(folder).map_err(Error::io("mkdir", folder))?;
+    }
+    let mounted = crate::snapshot::mount_overlay(&[lower], Some((&upper, &work)));
+    crate::layout::remove_tree(&probe)?;
+    mounted.map(drop).map_err(|error| {
+        Error::Unsupported(format!(
+            "storage driver overlay2 does not work on the file system of {} ({error}); use vfs",
+            root.display()
+        ))
+    })
+}
+
 /// `f_type` of btrfs.
 const BTRFS_MAGIC: u64 = 0x9123_683e;
 
@@ -38,9 +88,11 @@ impl Driver {
     ///
     /// # Errors
     /// [`Error::Unsupported`] with what to use instead.
-    pub(crate) fn check(self, root: &Path) -> Result<()> {
-        if self != Self::Btrfs {
-            return Ok(());
+    fn check(self, root: &Path) -> Result<()> {
+        match self {
+            Self::Vfs => return Ok(()),
+            Self::Overlay2 => return overlay_works(root),
+            Self::Btrfs => {}
         }
         let stat = rustix::fs::statfs(root).map_err(Error::io("statfs", root))?;
         if u64::try_from(stat.f_type).unwrap_or(0) & 0xffff_ffff == BTRFS_MAGIC {
@@ -61,6 +113,11 @@ impl FromStr for Driver {
             "overlay2" | "overlay" | "overlayfs" => Ok(Self::Overlay2),
             "vfs" => Ok(Self::Vfs),
             "btrfs" => Ok(Self::Btrfs),
+            "fuse-overlayfs" => Err(Error::Unsupported(
+                "storage driver fuse-overlayfs is not supported: the kernel mounts overlay file systems itself, without a helper; \
+                 use overlay2 (or vfs where the file system cannot hold it)"
+                    .into(),
+            )),
             "devicemapper" | "zfs" | "aufs" => Err(Error::Unsupported(format!(
                 "storage driver {name} is not supported: it needs kernel modules and tools outside the kernel; use overlay2, \
                  which is faster on any local file system (or vfs, or btrfs)"

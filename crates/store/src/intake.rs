@@ -41,6 +41,12 @@ pub(crate) struct Intake {
     thread: JoinHandle<Result<Unpacking>>,
 }
 
+/// An intake whose bytes have all come, while the last of them are still being unpacked.
+pub(crate) struct Ending {
+    digest: Digest,
+    thread: Option<JoinHandle<Result<Unpacking>>>,
+}
+
 /// What came out of an intake.
 #[derive(Debug)]
 pub(crate) struct Blob {
@@ -105,13 +111,16 @@ impl Intake {
         }
     }
 
+    /// There is no more to come.
+    pub(crate) fn end(self) -> Ending {
+        // the thread ends with the channel
+        drop(self.pieces);
+        Ending { digest: self.hasher.finish(), thread: Some(self.thread) }
+    }
+
     /// Waits for the unpacking.
-    pub(crate) fn finish(mut self) -> Blob {
-        self.pieces = None;
-        let digest = self.hasher.finish();
-        let unpacked = self.thread.join().unwrap_or_else(|_| Err(Error::Corrupt("unpacking panicked".into())));
-        let layer = unpacked.map(|u| Staged { stage: u.stage, diff: u.diff.unwrap_or(digest), row: u.row });
-        Blob { digest, layer }
+    pub(crate) fn finish(self) -> Blob {
+        self.end().wait()
     }
 
     fn empty_piece(&mut self) -> Vec<u8> {
@@ -127,6 +136,33 @@ impl Intake {
         piece.resize(PIECE, 0);
         piece
     }
+}
+
+impl Ending {
+    /// Digest of the bytes as they came.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Waits for the unpacking.
+    pub(crate) fn wait(mut self) -> Blob {
+        let digest = self.digest;
+        let unpacked =
+            self.thread.take().map_or_else(|| Err(panicked()), |t| t.join().unwrap_or_else(|_| Err(panicked())));
+        let layer = unpacked.map(|u| Staged { stage: u.stage, diff: u.diff.unwrap_or(digest), row: u.row });
+        Blob { digest, layer }
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // what it made is removed with its result: nothing is left when the operation answers
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+fn panicked() -> Error {
+    Error::Corrupt("unpacking panicked".into())
 }
 
 /// For whoever makes the stream here. Ends with a flush.

@@ -40,7 +40,6 @@ pub(crate) struct Layout {
 impl Layout {
     pub(crate) fn create(root: &Path, driver: Driver) -> Result<Self> {
         let base = root.join(driver.name());
-        make_private(root)?;
         make_private(&base)?;
         let layout = Self { base, start: jiff::Timestamp::now().as_nanosecond(), next: AtomicU64::new(0) };
         make_private(&layout.staging())?;
@@ -156,7 +155,7 @@ pub(crate) fn remove_tree(path: &Path) -> Result<()> {
 }
 
 /// A folder that only root may enter: containers' files with set-uid bits are below it.
-fn make_private(path: &Path) -> Result<()> {
+pub(crate) fn make_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o710).create(path).map_err(Error::io("mkdir", path))
 }

@@ -4,7 +4,7 @@
 //! memory, anything else is unpacked at once as a layer into the staging folder. What no image refers to in the end is dropped.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     fs::File,
     io::{BufReader, Read},
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ use wharf_spec::{
 
 use crate::{
     Error, Job, Loaded, Progress, Result,
-    intake::{Blob, Intake},
+    intake::{Ending, Intake},
     store::{NewImage, Pin, Staged, Store},
 };
 
@@ -31,6 +31,8 @@ use crate::{
 const MAX_DOCUMENT: u64 = 8 << 20;
 /// All documents of one archive together.
 const MAX_DOCUMENTS: u64 = 64 << 20;
+/// Layers that are unpacked at the same time: the one being read, and the end of the one before.
+const MAX_UNPACKING: usize = 2;
 /// Reports of one layer are at least this far apart.
 const REPORT_EVERY: u64 = 512 << 10;
 
@@ -47,6 +49,7 @@ impl Store {
             self.take_member(&mut contents, &member, &mut tar, job)?;
             disk.written(member.size);
         }
+        contents.settle(0);
         let images = contents.images(platform)?;
         self.publish(contents, images, disk)
     }
@@ -90,16 +93,23 @@ impl Store {
             contents.layers.insert(path, Layer::Here(diff, pin));
             return Ok(());
         }
-        let blob = self.take_layer(&path, member.size, tar, job)?;
+        contents.settle(MAX_UNPACKING - 1);
+        let ending = self.take_layer(&path, member.size, tar, job)?;
         let promised = named.filter(|_| path.starts_with("blobs/sha256"));
-        if let Some(expected) = promised.filter(|p| *p != blob.digest) {
-            return Err(mismatch(path.display().to_string(), expected, blob.digest));
+        if let Some(expected) = promised.filter(|p| *p != ending.digest()) {
+            return Err(mismatch(path.display().to_string(), expected, ending.digest()));
         }
-        contents.layers.insert(path, Layer::New(blob.layer));
+        contents.coming.push_back((path, ending));
         Ok(())
     }
 
-    fn take_layer<R: std::io::BufRead>(&self, path: &Path, size: u64, tar: &mut Reader<R>, job: &Job) -> Result<Blob> {
+    fn take_layer<R: std::io::BufRead>(
+        &self,
+        path: &Path,
+        size: u64,
+        tar: &mut Reader<R>,
+        job: &Job,
+    ) -> Result<Ending> {
         let id = layer_name(path);
         let mut reported = 0;
         let progress = |current| {
@@ -110,8 +120,8 @@ impl Store {
         };
         let mut intake = Intake::start(self.layout())?;
         let fed = intake.feed(&mut tar.payload(), job, progress);
-        let blob = intake.finish();
-        fed.map(|()| blob)
+        let ending = intake.end();
+        fed.map(|()| ending)
     }
 
     /// Makes everything durable, then visible, in one step for all images.
@@ -224,6 +234,8 @@ fn join(thread: std::thread::JoinHandle<rustix::io::Result<()>>) -> rustix::io::
 /// What an archive holds.
 #[derive(Default)]
 struct Contents {
+    /// Layers whose last bytes are still being unpacked while the next one is read, oldest first.
+    coming: VecDeque<(PathBuf, Ending)>,
     documents: HashMap<PathBuf, Vec<u8>>,
     documents_size: u64,
     layers: HashMap<PathBuf, Layer>,
@@ -260,6 +272,15 @@ struct SavedImage {
 }
 
 impl Contents {
+    /// Waits until at most `left` layers are being unpacked.
+    fn settle(&mut self, left: usize) {
+        while self.coming.len() > left
+            && let Some((path, ending)) = self.coming.pop_front()
+        {
+            self.layers.insert(path, Layer::New(ending.wait().layer));
+        }
+    }
+
     fn images(&self, platform: Option<&Platform>) -> Result<Vec<Found>> {
         let images = match (self.document("manifest.json"), self.document("index.json")) {
             (Some(manifest), _) => self.saved_images(manifest)?,

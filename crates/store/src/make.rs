@@ -133,11 +133,13 @@ impl Store {
         if layer.is_some() {
             self.layout().sync_data()?;
         }
+        wharf_sys::failpoint::hit("store.make.synced").map_err(Error::io("publish", self.layout().base()))?;
         let mut change = self.change();
         if let Some(layer) = layer {
             change.add_layer(layer)?;
             self.layout().sync_names()?;
         }
+        wharf_sys::failpoint::hit("store.make.renamed").map_err(Error::io("publish", self.layout().base()))?;
         let names = reference.map(|r| r.clone().with_default_tag()).into_iter().collect();
         let parent = parent.filter(|p| change.catalog.get(p).is_some());
         let id = change.add_image(&NewImage { config: config.into(), parent, names })?;

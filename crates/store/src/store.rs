@@ -21,7 +21,7 @@ use crate::{
     Catalog, Driver, Error, Image, LayerInfo, Result,
     catalog::{image_from_rows, rebuild_names},
     distribution::ManifestInfo,
-    layout::{INIT, Layout, STAGING, Stage, remove_tree},
+    layout::{INIT, Layout, STAGING, Stage, make_private, remove_tree},
     rows::{self, BlobRow, ImageRow, LayerRow, ManifestRow, MovedRow, NameRow, SnapshotRow},
 };
 
@@ -71,13 +71,19 @@ pub(crate) struct NewImage {
 
 impl Store {
     /// Opens (or creates) the store under `root`, with its rows in `db`, and repairs what a crash left. `None` chooses
-    /// the driver.
+    /// the driver: the one that made what is here, else overlay2, else vfs.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when the driver does not work on this file system, or another one made what is here.
     pub fn open(root: &Path, driver: Option<Driver>, db: Db) -> Result<Self> {
-        let driver = driver.unwrap_or(Driver::Overlay2);
         db.migrate(rows::MIGRATIONS)?;
-        let layout = Layout::create(root, driver)?;
-        driver.check(layout.base())?;
         let (catalog, snapshots) = read_rows(&db)?;
+        make_private(root)?;
+        let driver = crate::driver::choose(root, driver, |base| {
+            let names = catalog.layers.keys().map(Digest::hex).chain(snapshots.keys().map(|id| id.as_str().to_owned()));
+            base.is_dir() && names.into_iter().any(|name| base.join(name).is_dir())
+        })?;
+        let layout = Layout::create(root, driver)?;
         let (reaper, work) = mpsc::channel();
         std::thread::Builder::new()
             .name("wharf-reaper".into())

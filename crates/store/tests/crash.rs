@@ -6,7 +6,7 @@ use std::process::Command;
 
 use archives::{archive, image, layer, open_store};
 use wharf_spec::{digest::Digest, id::ContainerId};
-use wharf_store::{Commit, Job, Store, Use};
+use wharf_store::{Commit, Import, Job, Store, Use};
 
 /// Set in the child process: the data root and what to do there.
 const ROOT: &str = "WHARF_TEST_STORE_ROOT";
@@ -43,6 +43,11 @@ fn act(store: &Store, step: &str) {
             let commit = Commit { reference: Some("app:3".parse().unwrap()), ..Commit::default() };
             store.snapshot_commit(&container(), &commit, &Job::default()).unwrap();
         }
+        "import" => {
+            let import = Import { reference: Some("app:3".parse().unwrap()), ..Import::default() };
+            store.import(&mut layer(&[("imported", "4")]).as_slice(), &import, &Job::default()).unwrap();
+        }
+        "prune" => drop(store.prune(true, &nobody, &|_| true).unwrap()),
         other => panic!("{other}"),
     }
 }
@@ -108,6 +113,21 @@ fn killed_at(point: &str, step: &str) {
 fn r_img_08_killed_while_loading() {
     for point in ["store.load.synced", "store.load.renamed", "store.commit", "store.commit.after_rows"] {
         killed_at(point, "load");
+    }
+}
+
+#[test]
+fn r_img_04_killed_while_making() {
+    for point in ["store.make.synced", "store.make.renamed", "store.commit", "store.commit.after_rows"] {
+        killed_at(point, "import");
+        killed_at(point, "commit");
+    }
+}
+
+#[test]
+fn r_img_01_killed_while_pruning() {
+    for point in ["store.commit", "store.commit.after_rows"] {
+        killed_at(point, "prune");
     }
 }
 

@@ -24,8 +24,39 @@ fn path(root: &OwnedFd) -> PathBuf {
     format!("/proc/self/fd/{}", root.as_raw_fd()).into()
 }
 
+/// Set in the child process whose temporary folders are on btrfs.
+const ON_BTRFS: &str = "WHARF_TEST_ON_BTRFS";
+
 /// One suite for all drivers: what works the same must look the same.
-const DRIVERS: [Driver; 2] = [Driver::Overlay2, Driver::Vfs];
+fn drivers() -> Vec<Driver> {
+    match std::env::var_os(ON_BTRFS) {
+        Some(_) => vec![Driver::Btrfs],
+        None => vec![Driver::Overlay2, Driver::Vfs],
+    }
+}
+
+/// The same suite on a btrfs of its own, in a mount namespace of its own.
+#[test]
+fn r_img_09_btrfs_passes_the_suite() {
+    if std::env::var_os(ON_BTRFS).is_some() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let script = r#"set -e
+        truncate -s 256M "$0/disk"; mkfs.btrfs -q "$0/disk"; mkdir "$0/mnt"; mount -o loop "$0/disk" "$0/mnt"
+        TMPDIR="$0/mnt" "$1" --test-threads=1 r_img_03 r_img_04 all_drivers; df --output=fstype "$0/mnt" | tail -1"#;
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .arg(dir.path())
+        .arg(std::env::current_exe().unwrap())
+        .env(ON_BTRFS, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(" passed; 0 failed") && !said.contains(" 0 passed"), "{said}");
+    assert!(said.trim_end().ends_with("btrfs"), "{said}");
+}
 
 fn prepared(driver: Driver) -> Open {
     let open = Open::with(driver);
@@ -57,7 +88,7 @@ fn changes(open: &Open, n: u8) -> Vec<String> {
 
 #[test]
 fn r_img_03_the_root_is_the_image_with_its_mount_points() {
-    DRIVERS.into_iter().for_each(the_root_is_the_image_with_its_mount_points);
+    drivers().into_iter().for_each(the_root_is_the_image_with_its_mount_points);
 }
 
 fn the_root_is_the_image_with_its_mount_points(driver: Driver) {
@@ -81,7 +112,7 @@ fn the_root_is_the_image_with_its_mount_points(driver: Driver) {
 
 #[test]
 fn r_img_03_changes_touch_only_the_own_layer() {
-    DRIVERS.into_iter().for_each(changes_touch_only_the_own_layer);
+    drivers().into_iter().for_each(changes_touch_only_the_own_layer);
 }
 
 fn changes_touch_only_the_own_layer(driver: Driver) {
@@ -120,7 +151,7 @@ fn changes_touch_only_the_own_layer(driver: Driver) {
 
 #[test]
 fn r_img_04_commit_gives_the_same_tree() {
-    DRIVERS.into_iter().for_each(commit_gives_the_same_tree);
+    drivers().into_iter().for_each(commit_gives_the_same_tree);
 }
 
 fn commit_gives_the_same_tree(driver: Driver) {
@@ -217,12 +248,13 @@ fn r_img_09_all_drivers_show_the_same_tree() {
         }
         members
     };
-    assert_eq!(export(Driver::Overlay2), export(Driver::Vfs));
+    let copied = if std::env::var_os(ON_BTRFS).is_some() { Driver::Btrfs } else { Driver::Vfs };
+    assert_eq!(export(Driver::Overlay2), export(copied));
 }
 
 #[test]
 fn r_img_09_drivers_that_cannot_work_say_why() {
-    for name in ["devicemapper", "zfs", "aufs"] {
+    for name in ["devicemapper", "zfs", "aufs", "fuse-overlayfs"] {
         let error = name.parse::<Driver>().unwrap_err().to_string();
         assert!(error.contains(name) && error.contains("use overlay2"), "{error}");
     }
@@ -246,4 +278,20 @@ fn r_img_10_a_data_root_with_a_long_name() {
     store.snapshot_create(&id(1), Some(&image.id())).unwrap();
     std::fs::write(path(&store.snapshot_open(&id(1)).unwrap()).join("b"), "2").unwrap();
     assert_eq!(store.snapshot_changes(&id(1)).unwrap().len(), 1);
+}
+
+#[test]
+fn r_img_09_what_one_driver_made_is_not_hidden_by_another() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let store = archives::open_driver(dir.path(), Driver::Vfs).unwrap();
+        let image = image(&[layer(&[("a", "1")])]);
+        store.load(&mut archive(&[(&image, &["app:1"])]).as_slice(), None, &Job::default()).unwrap();
+    }
+    let error = archives::open_driver(dir.path(), Driver::Overlay2).unwrap_err().to_string();
+    assert!(error.contains("were made with vfs") && error.contains("--data-root"), "{error}");
+    assert!(!dir.path().join("overlay2").exists());
+    let store = archives::open_driver(dir.path(), None).unwrap();
+    assert_eq!(store.driver(), Driver::Vfs, "nobody asked for another one");
+    assert!(store.resolve("app:1").is_ok());
 }

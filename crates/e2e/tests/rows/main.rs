@@ -50,6 +50,7 @@ mod durability;
 mod engines;
 mod health;
 mod hostile;
+mod image_store;
 mod images;
 mod isolation;
 mod lifecycle;

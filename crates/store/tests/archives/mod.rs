@@ -80,9 +80,9 @@ pub(crate) fn open_store(root: &Path) -> Store {
     open_driver(root, Driver::Overlay2).unwrap()
 }
 
-pub(crate) fn open_driver(root: &Path, driver: Driver) -> Result<Store, Error> {
+pub(crate) fn open_driver(root: &Path, driver: impl Into<Option<Driver>>) -> Result<Store, Error> {
     let db = Db::open(&root.join("state.db"), &[]).unwrap();
-    Store::open(root, Some(driver), db)
+    Store::open(root, driver.into(), db)
 }
 
 /// An image to be put into archives.
