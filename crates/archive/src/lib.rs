@@ -32,6 +32,6 @@ pub use pack::{Changed, Source, pack, pack_changes, pack_volume};
 pub use reader::{Observer, Payload, Reader};
 pub use record::{LayerFiles, Moved, Recorder, replay};
 pub use resource::{is_kernel_interface, pack_resource};
-pub use tree::{remove, size};
+pub use tree::{remove, size, sync};
 pub use unpack::{Record, Unpack, Unpacked, Whiteouts, clean, unpack};
 pub use writer::Writer;

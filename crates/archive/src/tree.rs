@@ -4,10 +4,11 @@ use std::{
     collections::HashSet,
     ffi::{CStr, OsStr, OsString},
     os::{
-        fd::{AsRawFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::ffi::{OsStrExt, OsStringExt},
     },
     path::PathBuf,
+    rc::Rc,
 };
 
 use rustix::{
@@ -87,6 +88,63 @@ pub fn size(root: BorrowedFd<'_>) -> Result<u64> {
     Ok(total)
 }
 
+/// More files than this are brought to the disk together with everything else on their file system: one long wait is shorter than
+/// many short ones.
+const SYNC_EACH: usize = 64;
+
+/// Brings everything below `root`, and `root` itself, to the disk, so that a rename of it after this makes it visible whole.
+pub fn sync(root: BorrowedFd<'_>) -> Result<()> {
+    let mut files = 0;
+    // first all is set going, then each is waited for: the disk works on all of them at once
+    each(root, &mut |kind, fd| {
+        if kind == FileType::RegularFile {
+            files += 1;
+            // a file system that cannot is only slower: the sync below is what counts
+            let _ = wharf_sys::writeback::start(fd, 0, 0);
+        }
+        Ok(())
+    })?;
+    if files > SYNC_EACH {
+        return rustix::fs::syncfs(root).map_err(Error::io("syncfs", "."));
+    }
+    each(root, &mut |_, fd| rustix::fs::fsync(fd))
+}
+
+/// Shows `visit` every file and folder below `root`, opened, and `root`.
+fn each(root: BorrowedFd<'_>, visit: &mut dyn FnMut(FileType, BorrowedFd<'_>) -> rustix::io::Result<()>) -> Result<()> {
+    // a folder stays open as long as one of its subfolders waits: not more descriptors than levels and a few
+    let mut stack =
+        vec![(Rc::new(open_folder(root, OsStr::new(".")).map_err(Error::io("open", "."))?), OsString::from("."))];
+    while let Some((parent, name)) = stack.pop() {
+        let folder = Rc::new(open_folder(parent.as_fd(), &name).map_err(Error::io("open", &name))?);
+        drop(parent);
+        for entry in Dir::read_from(&*folder).map_err(Error::io("read folder", &name))? {
+            let entry = entry.map_err(Error::io("read folder", &name))?;
+            let child = OsString::from_vec(entry.file_name().to_bytes().to_vec());
+            if child == "." || child == ".." {
+                continue;
+            }
+            let mut kind = entry.file_type();
+            if kind == FileType::Unknown {
+                let stat = rustix::fs::statat(&*folder, &child, AtFlags::SYMLINK_NOFOLLOW);
+                kind = FileType::from_raw_mode(stat.map_err(Error::io("stat", &child))?.st_mode);
+            }
+            match kind {
+                FileType::Directory => stack.push((folder.clone(), child)),
+                FileType::RegularFile => {
+                    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                    let file = rustix::fs::openat(&*folder, &child, flags, Mode::empty());
+                    let file = file.map_err(Error::io("open", &child))?;
+                    visit(kind, file.as_fd()).map_err(Error::io("fsync", &child))?;
+                }
+                _ => {}
+            }
+        }
+        visit(FileType::Directory, folder.as_fd()).map_err(Error::io("fsync", &name))?;
+    }
+    Ok(())
+}
+
 /// Removes `name` in `parent` with everything below. Links are removed, never followed; what is not there is no error.
 pub fn remove(parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
@@ -96,23 +154,26 @@ pub fn remove(parent: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
     }
     // explicit stack: the depth is chosen by whoever made the files (a few thousand levels; deeper ones run into the
     // limit of open descriptors and are an error)
-    let mut stack = vec![(name.to_owned(), open_for_removal(parent, name)?)];
-    while let Some((folder_name, folder)) = stack.pop() {
+    let open = |parent: BorrowedFd<'_>, name: &OsStr| -> Result<(OsString, OwnedFd, Vec<OsString>)> {
+        let folder = open_for_removal(parent, name)?;
         let subfolders = remove_files(&folder)?;
-        if subfolders.is_empty() {
+        Ok((name.to_owned(), folder, subfolders))
+    };
+    let mut stack = vec![open(parent, name)?];
+    while let Some((folder_name, folder, mut subfolders)) = stack.pop() {
+        let Some(next) = subfolders.pop() else {
             drop(folder);
-            let holder = stack.last().map_or(parent, |(_, fd)| std::os::fd::AsFd::as_fd(fd));
+            let holder = stack.last().map_or(parent, |(_, fd, _)| fd.as_fd());
             match rustix::fs::unlinkat(holder, &folder_name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(e) => return Err(Error::io("rmdir", folder_name)(e)),
             }
             continue;
-        }
-        // this folder again when the first of its subfolders is gone: one open descriptor per level
-        let first = subfolders[0].clone();
-        let child = open_for_removal(std::os::fd::AsFd::as_fd(&folder), &first)?;
-        stack.push((folder_name, folder));
-        stack.push((first, child));
+        };
+        // this folder again when that one is gone: one open descriptor per level
+        let child = open(folder.as_fd(), &next)?;
+        stack.push((folder_name, folder, subfolders));
+        stack.push(child);
     }
     Ok(())
 }

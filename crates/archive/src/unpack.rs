@@ -26,6 +26,8 @@ use crate::{
 
 /// Mode of folders that the archive does not mention.
 const IMPLIED_DIR: u32 = 0o755;
+/// Of large files the disk gets this much at a time while the rest is still coming, so that little is left to wait for.
+const WRITE_BEHIND: u64 = 8 << 20;
 const WHITEOUT: &[u8] = b".wh.";
 const WHITEOUT_META: &[u8] = b".wh..wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -392,6 +394,7 @@ fn write_range<R: BufRead, O: Record>(
     length: u64,
 ) -> Result<()> {
     let end = offset + length;
+    let mut started = offset;
     while offset < end {
         let piece = reader.fill_payload()?;
         let n = piece.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
@@ -401,6 +404,11 @@ fn write_range<R: BufRead, O: Record>(
         let n = rustix::io::pwrite(file, &piece[..n], offset).map_err(Error::io("write", path))?;
         reader.consume(n);
         offset += n as u64;
+        if offset - started >= WRITE_BEHIND {
+            // only a hint: what cannot be started early is written later
+            let _ = wharf_sys::writeback::start(file, started, offset - started);
+            started = offset;
+        }
     }
     Ok(())
 }

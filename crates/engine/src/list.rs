@@ -182,6 +182,11 @@ pub(crate) fn until(filters: &Filters) -> Result<Option<Timestamp>> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(Some(at));
     }
+    // without a zone it is the daemon's: `2006-01-02`, `2006-01-02T15:04:05`
+    if let Ok(local) = text.parse::<jiff::civil::DateTime>() {
+        let at = local.to_zoned(jiff::tz::TimeZone::system()).map_err(|_| invalid())?;
+        return Ok(Some(at.timestamp()));
+    }
     let ago = duration(text).ok_or_else(invalid)?;
     Timestamp::now().checked_sub(ago).map(Some).map_err(|_| invalid())
 }
@@ -265,6 +270,22 @@ fn human(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn r_img_01_until_takes_times_with_and_without_a_zone() {
+        let check = |text: &str, expect: bool| {
+            let filters = Filters([("until".to_owned(), vec![text.to_owned()])].into());
+            assert_eq!(until(&filters).is_ok(), expect, "{text}");
+        };
+        for good in
+            ["2020-01-01", "2020-01-01T10:11", "2020-01-01T10:11:12", "2020-01-01T10:11:12Z", "1577836800.5", "24h"]
+        {
+            check(good, true);
+        }
+        for bad in ["bogus", "12x", "2020-13-01"] {
+            check(bad, false);
+        }
+    }
 
     #[test]
     fn r_ctr_07_words_of_the_status() {

@@ -146,9 +146,6 @@ impl Ingest {
     pub fn publish(self, images: &[Incoming]) -> Result<Vec<ImageId>> {
         let Held { layers, pins, blobs } = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
         let some_new = !layers.is_empty();
-        if some_new {
-            self.store.layout().sync_data()?;
-        }
         wharf_sys::failpoint::hit("store.ingest.synced").map_err(Error::io("publish", self.store.layout().base()))?;
         let mut change = self.store.change();
         for layer in layers.values() {

@@ -29,7 +29,7 @@ const PIECE: usize = 256 << 10;
 /// Pieces on their way: bounds the memory of one intake to 2 MiB.
 const IN_FLIGHT: usize = 8;
 
-/// A layer being taken in.
+/// A layer being taken in. What comes out of it is on the disk.
 pub(crate) struct Intake {
     /// What was written and is not yet a whole piece.
     pending: Vec<u8>,
@@ -216,11 +216,19 @@ fn unpack_stage(stage: Stage, mut input: Pieces, limit: u64) -> Result<Unpacking
     let start = input.fill_buf().map_err(Error::read)?;
     if Compression::detect(start) == Compression::None {
         let row = unpack_into(stage.path(), input, limit)?;
+        sync(stage.path())?;
         return Ok(Unpacking { stage, diff: None, row });
     }
     let mut plain = Hashing { input: Decoder::new(input)?, hasher: Hasher::sha256() };
     let row = unpack_into(stage.path(), &mut plain, limit)?;
+    sync(stage.path())?;
     Ok(Unpacking { stage, diff: Some(plain.hasher.finish()), row })
+}
+
+/// Waits until the layer is on the disk: whoever gets it only has to rename it. Other layers are read meanwhile.
+fn sync(folder: &Path) -> Result<()> {
+    let folder = std::fs::File::open(folder).map_err(Error::io("open", folder))?;
+    Ok(wharf_archive::sync(folder.as_fd())?)
 }
 
 /// Unpacks a plain tar into `<folder>/diff` with its record beside it.

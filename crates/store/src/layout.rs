@@ -93,16 +93,6 @@ impl Layout {
         }
     }
 
-    /// A descriptor for `syncfs`. Taken before the writing begins, so that it is told of every failed write in between.
-    pub(crate) fn sync_handle(&self) -> Result<File> {
-        File::open(&self.base).map_err(Error::io("open", &self.base))
-    }
-
-    /// Waits until all data written so far under this root is on the disk.
-    pub(crate) fn sync_data(&self) -> Result<()> {
-        rustix::fs::syncfs(self.sync_handle()?).map_err(Error::io("syncfs", &self.base))
-    }
-
     /// Waits until renames in the base folder are on the disk.
     pub(crate) fn sync_names(&self) -> Result<()> {
         let base = File::open(&self.base).map_err(Error::io("open", &self.base))?;

@@ -5,10 +5,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    fs::File,
     io::{BufReader, Read},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use serde::Deserialize;
@@ -31,8 +29,8 @@ use crate::{
 const MAX_DOCUMENT: u64 = 8 << 20;
 /// All documents of one archive together.
 const MAX_DOCUMENTS: u64 = 64 << 20;
-/// Layers that are unpacked at the same time: the one being read, and the end of the one before.
-const MAX_UNPACKING: usize = 2;
+/// Layers that are unpacked at the same time: the one being read, and those before it that are on their way to the disk.
+const MAX_UNPACKING: usize = 4;
 /// Reports of one layer are at least this far apart.
 const REPORT_EVERY: u64 = 512 << 10;
 
@@ -41,17 +39,15 @@ impl Store {
     /// `platform`.
     pub fn load(&self, reader: &mut (dyn Read + Send), platform: Option<&Platform>, job: &Job) -> Result<Vec<Loaded>> {
         let mut contents = Contents::default();
-        let mut disk = Disk::new(self.layout().sync_handle()?);
         let input = Decoder::new(BufReader::with_capacity(256 << 10, reader))?;
         let mut tar = Reader::new(input);
         while let Some(member) = tar.next_member()? {
             job.check()?;
             self.take_member(&mut contents, &member, &mut tar, job)?;
-            disk.written(member.size);
         }
         contents.settle(0);
         let images = contents.images(platform)?;
-        self.publish(contents, images, disk)
+        self.publish(contents, images)
     }
 
     fn take_member<R: std::io::BufRead>(
@@ -124,8 +120,8 @@ impl Store {
         fed.map(|()| ending)
     }
 
-    /// Makes everything durable, then visible, in one step for all images.
-    fn publish(&self, contents: Contents, images: Vec<Found>, disk: Disk) -> Result<Vec<Loaded>> {
+    /// Makes everything visible, in one step for all images.
+    fn publish(&self, contents: Contents, images: Vec<Found>) -> Result<Vec<Loaded>> {
         let mut layers: HashMap<PathBuf, Layer> = contents.layers;
         let mut staged: BTreeMap<DiffId, Staged> = BTreeMap::new();
         let mut pins: Vec<Pin> = Vec::new();
@@ -159,9 +155,6 @@ impl Store {
                 }
             }
         }
-        if !staged.is_empty() {
-            disk.finish().map_err(Error::io("syncfs", self.layout().base()))?;
-        }
         wharf_sys::failpoint::hit("store.load.synced").map_err(Error::io("publish", self.layout().base()))?;
         let mut change = self.change();
         let some_new = !staged.is_empty();
@@ -187,48 +180,6 @@ impl Store {
         drop(pins);
         Ok(loaded)
     }
-}
-
-/// Brings data to the disk while the next layers are still being read, so that little is left to wait for in the end.
-struct Disk {
-    handle: Arc<File>,
-    /// Bytes since the last one was started.
-    pending: u64,
-    running: Option<std::thread::JoinHandle<rustix::io::Result<()>>>,
-    failed: Option<rustix::io::Errno>,
-}
-
-impl Disk {
-    /// A sync is a commit of the file system's journal: not for every small layer.
-    const EVERY: u64 = 32 << 20;
-
-    fn new(handle: File) -> Self {
-        Self { handle: Arc::new(handle), pending: 0, running: None, failed: None }
-    }
-
-    fn written(&mut self, bytes: u64) {
-        self.pending += bytes;
-        if self.pending < Self::EVERY || self.running.as_ref().is_some_and(|thread| !thread.is_finished()) {
-            return;
-        }
-        // the last sync would not be told of it again
-        self.failed = self.running.take().and_then(|thread| join(thread).err()).or(self.failed);
-        let handle = self.handle.clone();
-        // without a thread everything is left to the last sync
-        self.running =
-            std::thread::Builder::new().name("wharf-sync".into()).spawn(move || rustix::fs::syncfs(&*handle)).ok();
-        self.pending = 0;
-    }
-
-    fn finish(self) -> rustix::io::Result<()> {
-        self.running.map_or(Ok(()), join)?;
-        self.failed.map_or(Ok(()), Err)?;
-        rustix::fs::syncfs(&*self.handle)
-    }
-}
-
-fn join(thread: std::thread::JoinHandle<rustix::io::Result<()>>) -> rustix::io::Result<()> {
-    thread.join().unwrap_or(Err(rustix::io::Errno::IO))
 }
 
 /// What an archive holds.

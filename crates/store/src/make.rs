@@ -130,9 +130,6 @@ impl Store {
         parent: Option<ImageId>,
         reference: Option<&Reference>,
     ) -> Result<ImageId> {
-        if layer.is_some() {
-            self.layout().sync_data()?;
-        }
         wharf_sys::failpoint::hit("store.make.synced").map_err(Error::io("publish", self.layout().base()))?;
         let mut change = self.change();
         if let Some(layer) = layer {

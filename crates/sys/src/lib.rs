@@ -26,6 +26,7 @@ pub mod sched;
 pub mod seccomp;
 pub mod signal;
 pub mod spawn;
+pub mod writeback;
 
 /// The kernel's error number, as every function here returns it.
 pub use rustix::io::{Errno, Result};
