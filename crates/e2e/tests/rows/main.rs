@@ -48,6 +48,7 @@ mod copy;
 mod daemon;
 mod durability;
 mod engines;
+mod etc;
 mod health;
 mod hostile;
 mod image_store;

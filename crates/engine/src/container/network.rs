@@ -53,10 +53,13 @@ pub(crate) fn is_user_defined(network: &str) -> bool {
 /// `host.domain host`
 pub(crate) fn host_names(declared: &Declared) -> String {
     let config = &declared.config;
-    if config.domainname.is_empty() {
-        config.hostname.clone()
-    } else {
-        format!("{0}.{1} {0}", config.hostname, config.domainname)
+    let full = match config.domainname.as_str() {
+        "" => config.hostname.clone(),
+        domain => format!("{}.{domain}", config.hostname),
+    };
+    match full.split_once('.') {
+        Some((bare, _)) => format!("{full} {bare}"),
+        None => full,
     }
 }
 

@@ -247,16 +247,13 @@ fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Optio
     let path = inner.container_folder(id).join("hosts");
     let names = network::host_names(declared);
     let netns = match network::mode(host) {
-        Mode::Container(other) => {
-            let other = inner.index.resolve(&other)?;
-            std::fs::copy(inner.container_folder(&other.id).join("hosts"), &path)
-                .map_err(|e| Error::system("copy hosts", e))?;
-            return Ok(None);
-        }
+        Mode::Container(_) => return Ok(None),
         Mode::Host => {
             let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+            // with names of the user's it is a file like any other container's
+            let plain = own.is_empty() || host.extra_hosts.as_ref().is_some_and(|extra| !extra.is_empty());
             let gateways = network::host_gateways(inner);
-            etc::write(&path, &if own.is_empty() { etc::hosts(host, &names, &[], &[], &gateways)? } else { own })?;
+            etc::write(&path, &if plain { etc::hosts(host, &names, &[], &[], &gateways)? } else { own })?;
             None
         }
         Mode::Own(_) => Some(inner.networks.namespace()?),
@@ -276,6 +273,14 @@ fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Optio
         links::tell_receivers(inner, id, &addresses);
     }
     Ok(netns.map(Netns::into_fd))
+}
+
+/// The files that a container has in `/etc`: its own, or those of the one whose network it shares.
+fn etc_folder(inner: &Inner, id: &ContainerId, host: &HostConfig) -> Result<PathBuf> {
+    match network::mode(host) {
+        Mode::Container(other) => Ok(inner.container_folder(&inner.index.resolve(&other)?.id)),
+        _ => Ok(inner.container_folder(id)),
+    }
 }
 
 /// What the second branch made.
@@ -318,6 +323,10 @@ fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join, shm
         std::fs::set_permissions(own, everybody).map_err(|e| Error::system("chmod shared memory", e))?;
     }
     ground.shm = shm.or(ground.shm);
+    if let Mode::Container(other) = network::mode(host) {
+        // it goes by the name of the one whose addresses it has
+        ground.hostname.clone_from(&inner.index.resolve(&other)?.container().config.hostname);
+    }
     let spec = oci::spec(config, host, &ground)?;
     let mut limits = oci::limits::limits(&host.resources)?;
     limits.devices = oci::devices::rules(host)?;
@@ -375,13 +384,16 @@ fn ground(
 }
 
 fn write_files(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Files> {
-    let folder = inner.container_folder(id);
+    let folder = etc_folder(inner, id, &declared.host_config)?;
     let files = Files {
         resolv_conf: folder.join("resolv.conf"),
         hostname: folder.join("hostname"),
         hosts: folder.join("hosts"),
         log: PathBuf::new(),
     };
+    if folder != inner.container_folder(id) {
+        return Ok(files);
+    }
     etc::write(&files.hostname, &format!("{}\n", declared.config.hostname))?;
     if let Mode::Container(other) = network::mode(&declared.host_config) {
         let other = inner.container_folder(&inner.index.resolve(&other)?.id).join("resolv.conf");

@@ -27,7 +27,7 @@ pub(super) fn mounts(host: &HostConfig, ground: &Ground) -> Result<Vec<Mount>> {
     let mut list = default_mounts(host, ground);
     // a user's mount on the place of a default one takes its place
     list.retain(|m| !user.iter().any(|u| u.destination == m.destination));
-    let mut last: Vec<Mount> = etc(ground);
+    let mut last: Vec<Mount> = etc(host, ground);
     last.retain(|m| !user.iter().any(|u| u.destination == m.destination));
     user.append(&mut last);
     // outer ones first; Docker counts the parts of the path
@@ -67,7 +67,9 @@ fn default_mounts(host: &HostConfig, ground: &Ground) -> Vec<Mount> {
     list
 }
 
-fn etc(ground: &Ground) -> Vec<Mount> {
+fn etc(host: &HostConfig, ground: &Ground) -> Vec<Mount> {
+    // a read-only container cannot write these either
+    let access = if host.readonly_rootfs { "ro" } else { "rw" };
     let files = [
         ("/etc/resolv.conf", &ground.files.resolv_conf),
         ("/etc/hostname", &ground.files.hostname),
@@ -76,7 +78,7 @@ fn etc(ground: &Ground) -> Vec<Mount> {
     files
         .into_iter()
         .filter(|(_, path)| !path.as_os_str().is_empty())
-        .map(|(target, path)| mount(target, "bind", &path.to_string_lossy(), &["rbind", "rprivate"]))
+        .map(|(target, path)| mount(target, "bind", &path.to_string_lossy(), &["rbind", "rprivate", access]))
         .collect()
 }
 
