@@ -20,6 +20,10 @@ use super::state::Status;
 use super::{kill, picture, places, remove, start, update};
 use crate::{Error, Inner, RemoveOptions, Result, blocking};
 
+/// How long a start or a removal waits for those who copy files from or to the container: most copies are over by then, and a
+/// client that has stopped reading must not hold the container up for ever.
+const FILES: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What a container that runs brings along when its task begins.
 pub(crate) struct Running {
     pub(crate) live: Arc<Live>,
@@ -213,7 +217,7 @@ impl Actor {
 
     pub(super) async fn start(&mut self) -> Result<()> {
         self.restart_at = None;
-        let alone = self.files.clone().write_owned().await;
+        let alone = self.files_alone().await?;
         if places::is_nowhere(&self.declared) {
             // taken off every network while it ran: it begins again on its main one
             let mut networking = (*self.declared.networking).clone();
@@ -293,6 +297,13 @@ impl Actor {
         self.show();
         self.inner.container_event(&self.id, what, &[]);
         Ok(())
+    }
+
+    /// Waits until nobody is at its files.
+    async fn files_alone(&self) -> Result<tokio::sync::OwnedRwLockWriteGuard<()>> {
+        tokio::time::timeout(FILES, self.files.clone().write_owned()).await.map_err(|_| {
+            Error::Conflict(format!("files are being copied from or to container {}: try again when that is over", self.id))
+        })
     }
 
     /// A new run: nothing is known of its health.
@@ -396,7 +407,8 @@ impl Actor {
         self.restart_at = None;
         self.slots.clear();
         self.show();
-        let _alone = self.files.clone().write_owned().await;
+        // a client that does not read on may not hold up a removal: what it still has open goes with it
+        let _alone = self.files_alone().await.ok();
         let volumes = options.volumes;
         let done = remove::remove(&self.inner, &self.id, &self.declared, &mut self.lived, volumes, teardown).await;
         if let Err(error) = done {

@@ -10,6 +10,7 @@
 //! `RESOLVE_IN_ROOT`, never by name from the host, and nothing is executed or loaded from in there (CVE-2018-15664,
 //! CVE-2019-14271).
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -51,10 +52,17 @@ pub(crate) async fn open(inner: &Arc<Inner>, handle: &Handle) -> Result<View> {
     let still = handle.files.clone().read_owned().await;
     let (inner, id, container, live) = (inner.clone(), handle.id.clone(), handle.container(), handle.live());
     blocking(move || {
-        let made = in_a_thread(move || match live {
-            Some(live) => of_running(&live, &container),
-            None => of_stopped(&inner, &id, &container),
-        });
+        let made = match live {
+            Some(live) => in_a_thread(move || of_running(&live, &container)),
+            None => {
+                let volumes = Volumes::mount(&inner, &container)?;
+                let (world, paths) = (inner.clone(), volumes.paths.clone());
+                let made = in_a_thread(move || of_stopped(&world, &id, &container, &paths));
+                // the view has clones of its own
+                volumes.unmount();
+                made
+            }
+        };
         let (root, namespace) = made?;
         failpoint::hit("engine.view.after_mount").map_err(|e| Error::system("fail point", e))?;
         Ok(View { root, _namespace: namespace, _still: still })
@@ -67,6 +75,39 @@ fn in_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'sta
     let thread = std::thread::Builder::new().name("view".into()).spawn(work);
     let thread = thread.map_err(|e| Error::system("start a thread", e))?;
     thread.join().unwrap_or_else(|_| Err(Error::System("the view of the container's files panicked".into())))
+}
+
+/// The volumes of a container, mounted on the host as long as they are being cloned.
+struct Volumes {
+    inner: Arc<Inner>,
+    /// Nobody else goes by this name.
+    user: String,
+    paths: BTreeMap<String, PathBuf>,
+}
+
+impl Volumes {
+    fn mount(inner: &Arc<Inner>, container: &Container) -> Result<Volumes> {
+        let user = format!("view-{}-{}", container.id, inner.next_attach());
+        let mut volumes = Volumes { inner: inner.clone(), user, paths: BTreeMap::new() };
+        for point in container.mounts.iter().filter(|point| point.kind == MountKind::Volume) {
+            match inner.volumes.mount(&point.name, &volumes.user) {
+                Ok(path) => drop(volumes.paths.insert(point.name.clone(), path)),
+                Err(error) => {
+                    volumes.unmount();
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(volumes)
+    }
+
+    fn unmount(self) {
+        for name in self.paths.keys() {
+            if let Err(error) = self.inner.volumes.unmount(name, &self.user) {
+                tracing::warn!(volume = name, %error, "unmount after a copy");
+            }
+        }
+    }
 }
 
 type Made = Result<(OwnedFd, OwnedFd)>;
@@ -104,7 +145,7 @@ fn of_running(live: &Live, container: &Container) -> Made {
     Ok((root, namespace(&proc)?))
 }
 
-fn of_stopped(inner: &Inner, id: &ContainerId, container: &Container) -> Made {
+fn of_stopped(inner: &Inner, id: &ContainerId, container: &Container, volumes: &BTreeMap<String, PathBuf>) -> Made {
     let fail = |op: &'static str| move |errno: Errno| Error::system(op, errno);
     let proc = rustix::fs::open("/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(fail("open /proc"))?;
     unshare(Flags::ROOT).map_err(fail("unshare the root"))?;
@@ -115,8 +156,17 @@ fn of_stopped(inner: &Inner, id: &ContainerId, container: &Container) -> Made {
         wharf_store::Rootfs::Overlay { .. } => inner.store.snapshot_open(id)?,
     };
     let mut trees = Vec::new();
-    for (source, destination, writable) in mounts(inner, container)? {
-        let tree = clone_path(&source, true)?;
+    for Source { path, subpath, destination, writable } in mounts(container, volumes) {
+        let tree = if subpath.is_empty() {
+            clone_path(&path, true)?
+        } else {
+            // looked up from the volume, whatever links are in it
+            let volume = rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+            let place = volume.and_then(|volume| look_up(volume.as_fd(), &subpath, OFlags::PATH));
+            let tree = place.and_then(clone_tree).map_err(fail("open the volume's subpath"))?;
+            set_attr(&tree, &PRIVATE).map_err(fail("make a mount private"))?;
+            tree
+        };
         if !writable {
             let change = Change { set: attr::RDONLY, recursive: true, ..Change::default() };
             set_attr(&tree, &change).map_err(fail("make a mount read-only"))?;
@@ -137,36 +187,54 @@ fn of_stopped(inner: &Inner, id: &ContainerId, container: &Container) -> Made {
     Ok((root, namespace(&proc)?))
 }
 
-/// What is mounted in a container by its declaration: source, destination, writable.
-fn mounts(inner: &Inner, container: &Container) -> Result<Vec<(PathBuf, PathBuf, bool)>> {
+/// One mount of a container that does not run.
+struct Source {
+    path: PathBuf,
+    /// Folder in the volume; empty: all of it.
+    subpath: PathBuf,
+    destination: PathBuf,
+    writable: bool,
+}
+
+/// What is mounted in a container by its declaration.
+fn mounts(container: &Container, volumes: &BTreeMap<String, PathBuf>) -> Vec<Source> {
     let mut list = Vec::new();
     for point in container.mounts.iter() {
-        let source = match point.kind {
-            MountKind::Volume => inner.volumes.data(&point.name),
-            MountKind::Bind => PathBuf::from(&point.source),
+        let options = point.declared.as_ref().and_then(|declared| declared.volume_options.as_ref());
+        let (path, subpath) = match point.kind {
+            MountKind::Volume => match volumes.get(&point.name) {
+                Some(path) => (path.clone(), options.map(|o| PathBuf::from(&o.subpath)).unwrap_or_default()),
+                None => continue,
+            },
+            MountKind::Bind => (PathBuf::from(&point.source), PathBuf::new()),
             // empty until it runs
             MountKind::Tmpfs | MountKind::Image => continue,
         };
-        list.push((source, PathBuf::from(&point.destination), point.rw));
+        list.push(Source { path, subpath, destination: PathBuf::from(&point.destination), writable: point.rw });
     }
     let Files { resolv_conf, hostname, hosts, .. } = &container.files;
-    for (source, destination) in [(resolv_conf, "/etc/resolv.conf"), (hostname, "/etc/hostname"), (hosts, "/etc/hosts")]
+    for (path, destination) in
+        [(resolv_conf, "/etc/resolv.conf"), (hostname, "/etc/hostname"), (hosts, "/etc/hosts")]
     {
-        let taken = list.iter().any(|(_, other, _)| other == Path::new(destination));
+        let taken = list.iter().any(|other| other.destination == Path::new(destination));
         // written at its first start
-        if !taken && !source.as_os_str().is_empty() && source.exists() {
-            list.push((source.clone(), destination.into(), true));
+        if !taken && !path.as_os_str().is_empty() && path.exists() {
+            let writable = !container.host_config.readonly_rootfs;
+            list.push(Source { path: path.clone(), subpath: PathBuf::new(), destination: destination.into(), writable });
         }
     }
-    Ok(list)
+    list
 }
+
+/// Nothing travels between the mounts of a view and others.
+const PRIVATE: Change<'static> =
+    Change { set: 0, clear: 0, propagation: Some(Propagation::Private), idmap: None, recursive: true };
 
 /// The root of the calling thread's namespace, from which nothing travels to other namespaces any more.
 fn open_root() -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open("/", flags, Mode::empty()).map_err(|e| Error::system("open the root", e))?;
-    let private = Change { propagation: Some(Propagation::Private), recursive: true, ..Change::default() };
-    set_attr(&root, &private).map_err(|e| Error::system("make the mounts private", e))?;
+    set_attr(&root, &PRIVATE).map_err(|e| Error::system("make the mounts private", e))?;
     Ok(root)
 }
 
@@ -188,8 +256,7 @@ fn clone_path(path: &Path, recursive: bool) -> Result<OwnedFd> {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     let tree = open_tree(CWD, path, flags).map_err(|e| Error::system(format!("open_tree `{}`", path.display()), e))?;
-    let private = Change { propagation: Some(Propagation::Private), recursive: true, ..Change::default() };
-    set_attr(&tree, &private).map_err(|e| Error::system("make a mount private", e))?;
+    set_attr(&tree, &PRIVATE).map_err(|e| Error::system("make a mount private", e))?;
     Ok(tree)
 }
 
