@@ -351,6 +351,42 @@ def c_pull_1GB_memory(e):
     finally:
         os.unlink(path)
     return {"peak_MiB": peak / 1024, "ms": took}
+def _copies(e, copy, make):
+    """Both ways, of what `make` puts into a folder: into a running container, and out of it."""
+    cid = create_start(e, ["sleep", "600"])
+    try:
+        with tempfile.TemporaryDirectory() as d:
+            os.mkdir(d + "/src")
+            make(d + "/src")
+            into = ms(lambda: copy(e, "cp", d + "/src", cid + ":/in"))
+            out = ms(lambda: copy(e, "cp", cid + ":/in", d + "/out"))
+            count = lambda root: sum(len(files) for _, _, files in os.walk(root))
+            if count(d + "/out") != count(d + "/src"):
+                raise RuntimeError("not everything came back")
+        return {"in_ms": into, "out_ms": out}
+    finally:
+        e.api("DELETE", f"/containers/{cid}?force=1")
+
+
+def _one_large(d):
+    piece = os.urandom(1 << 20)
+    with open(d + "/large", "wb") as f:
+        for _ in range(1024):
+            f.write(piece)
+
+
+def _many_small(d):
+    for i in range(20000):
+        if i % 200 == 0:
+            os.mkdir(f"{d}/{i // 200}")
+        with open(f"{d}/{i // 200}/{i}", "wb") as f:
+            f.write(b"x" * (i % 3000))
+
+
+def c_cp_1GB(e): return _copies(e, Engine.docker, _one_large)
+def c_cp_20000(e): return _copies(e, Engine.docker, _many_small)
+def c_own_cp_1GB(e): return _copies(e, own_client, _one_large)
+def c_own_cp_20000(e): return _copies(e, own_client, _many_small)
 
 
 def c_images_500(e):
@@ -541,7 +577,7 @@ def c_publish_1000(e):
 
 
 CASES = {k[2:]: v for k, v in list(globals().items()) if k.startswith("c_")}
-ROUNDS = {"publish_1000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10, "push_pull_200MB": 1, "pull_1GB_memory": 0}
+ROUNDS = {"cp_1GB": 1, "own_cp_1GB": 1, "publish_1000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10, "push_pull_200MB": 1, "pull_1GB_memory": 0}
 
 
 def main():

@@ -302,7 +302,10 @@ impl Actor {
     /// Waits until nobody is at its files.
     async fn files_alone(&self) -> Result<tokio::sync::OwnedRwLockWriteGuard<()>> {
         tokio::time::timeout(FILES, self.files.clone().write_owned()).await.map_err(|_| {
-            Error::Conflict(format!("files are being copied from or to container {}: try again when that is over", self.id))
+            Error::Conflict(format!(
+                "files are being copied from or to container {}: try again when that is over",
+                self.id
+            ))
         })
     }
 

@@ -213,14 +213,17 @@ fn mounts(container: &Container, volumes: &BTreeMap<String, PathBuf>) -> Vec<Sou
         list.push(Source { path, subpath, destination: PathBuf::from(&point.destination), writable: point.rw });
     }
     let Files { resolv_conf, hostname, hosts, .. } = &container.files;
-    for (path, destination) in
-        [(resolv_conf, "/etc/resolv.conf"), (hostname, "/etc/hostname"), (hosts, "/etc/hosts")]
-    {
+    for (path, destination) in [(resolv_conf, "/etc/resolv.conf"), (hostname, "/etc/hostname"), (hosts, "/etc/hosts")] {
         let taken = list.iter().any(|other| other.destination == Path::new(destination));
         // written at its first start
         if !taken && !path.as_os_str().is_empty() && path.exists() {
             let writable = !container.host_config.readonly_rootfs;
-            list.push(Source { path: path.clone(), subpath: PathBuf::new(), destination: destination.into(), writable });
+            list.push(Source {
+                path: path.clone(),
+                subpath: PathBuf::new(),
+                destination: destination.into(),
+                writable,
+            });
         }
     }
     list
