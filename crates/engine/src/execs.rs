@@ -13,6 +13,7 @@ use wharf_shim::protocol::{Attach, Failure, FdRole, ForeignExec, Target, Wire};
 use wharf_spec::id::{ContainerId, ExecId};
 
 use crate::container::handle::Live;
+use crate::container::state::Status;
 use crate::container::{declare, rootfs, start};
 use crate::{Engine, Error, Inner, Result, blocking, fill, logs, oci, runtimes};
 
@@ -280,7 +281,9 @@ impl Engine {
     /// Declares a process in a running container.
     pub async fn exec_create(&self, container: &str, config: ExecConfig) -> Result<ExecId> {
         let handle = self.inner.index.resolve(container)?;
-        handle.container().state.may_exec(handle.id.as_str())?;
+        let state = &handle.container().state;
+        // a paused one is called by the name that was asked for, any other by its identifier
+        state.may_exec(if state.status == Status::Paused { container } else { handle.id.as_str() })?;
         if config.cmd.is_empty() {
             return Err(Error::InvalidParameter("no exec command specified".into()));
         }

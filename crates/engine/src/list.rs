@@ -75,7 +75,10 @@ impl Wanted {
         for status in filters.get("status") {
             let known = ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
             if !known.contains(&status.as_str()) {
-                return Err(Error::InvalidParameter(format!("invalid filter 'status={status}'")));
+                return Err(Error::InvalidParameter(format!(
+                    "invalid filter 'status={status}': invalid value for state ({status}): must be one of {}",
+                    known.join(", ")
+                )));
             }
         }
         for health in filters.get("health") {
@@ -85,9 +88,13 @@ impl Wanted {
                 )));
             }
         }
-        let exit_codes = filters.get("exited").iter().map(|code| code.parse());
-        let exit_codes = exit_codes.collect::<Result<_, _>>();
-        let exit_codes = exit_codes.map_err(|e| Error::InvalidParameter(format!("invalid filter 'exited': {e}")))?;
+        let exit_code = |code: &String| {
+            code.parse().map_err(|_| {
+                let why = format!("strconv.Atoi: parsing {code:?}: invalid syntax");
+                Error::InvalidParameter(format!("invalid filter 'exited={code}': {why}"))
+            })
+        };
+        let exit_codes = filters.get("exited").iter().map(exit_code).collect::<Result<_>>()?;
         let created = |key: &str| -> Result<Option<Timestamp>> {
             filters
                 .get(key)

@@ -51,5 +51,10 @@ pub fn exec(plan: &ExecPlan, target: ExecTarget<'_>, fds: ExecFds) -> Result<Ini
         |_| Ok(()),
     )?;
     drop((stdio, preserve, cgroup));
-    follow(spawned, &plan.process, None, &start)
+    follow(spawned, &plan.process, None, &start).map_err(|mut error| {
+        if error.step == crate::Step::Chdir {
+            error.object = Some(plan.process.cwd.to_string_lossy().into_owned());
+        }
+        error
+    })
 }

@@ -173,7 +173,7 @@ pub(crate) fn endpoint_request(
 
 /// `80/tcp`, `80`, `7000-8000/udp`
 fn port_range(text: &str) -> Result<(RangeInclusive<u16>, Protocol)> {
-    let invalid = || Error::InvalidParameter(format!("invalid port: {text}"));
+    let invalid = || Error::InvalidParameter(format!("invalid port specification: {text:?}"));
     let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = match protocol.to_ascii_lowercase().as_str() {
         "tcp" | "" => Protocol::Tcp,
@@ -201,6 +201,11 @@ pub(crate) fn exposed_ports(config: &Config) -> Result<Vec<(u16, Protocol)>> {
         list.extend(range.map(|port| (port, protocol)));
     }
     Ok(list)
+}
+
+/// The names of published ports must be right even where nothing is bound to them.
+pub(crate) fn check_port_names(host: &HostConfig) -> Result<()> {
+    host.port_bindings.iter().flatten().try_for_each(|(key, _)| port_range(key).map(drop))
 }
 
 fn ports(declared: &Declared, exposed: &[(u16, Protocol)]) -> Result<Vec<PortRequest>> {

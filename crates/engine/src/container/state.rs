@@ -142,7 +142,8 @@ impl State {
     pub fn may_unpause(&self, id: &str) -> Result<()> {
         match self.status {
             Status::Paused => Ok(()),
-            _ => Err(Error::Conflict(format!("Container {id} is not paused"))),
+            // Docker does not classify this one
+            _ => Err(Error::System(format!("Container {id} is not paused"))),
         }
     }
 
@@ -159,7 +160,7 @@ impl State {
         match self.status {
             Status::Running => Ok(()),
             Status::Paused => {
-                Err(Error::Conflict(format!("container {id} is paused, unpause the container before exec")))
+                Err(Error::Conflict(format!("Container {id} is paused, unpause the container before exec")))
             }
             Status::Restarting => {
                 Err(Error::Conflict(format!("container {id} is restarting, wait until the container is running")))
@@ -259,7 +260,7 @@ mod tests {
         let check = |result: Result<()>, expect: &str| assert_eq!(result.expect_err("refused").to_string(), expect);
         check(paused.may_start().map(drop), "cannot start a paused container, try unpause instead");
         check(paused.may_pause("x"), "Container x is already paused");
-        check(paused.may_exec("x"), "container x is paused, unpause the container before exec");
+        check(paused.may_exec("x"), "Container x is paused, unpause the container before exec");
         check(paused.may_remove("x"), "cannot remove container \"x\": container is paused and must be unpaused first");
         check(State::default().may_unpause("x"), "Container x is not paused");
         check(State::default().may_kill("x"), "container x is not running");

@@ -144,7 +144,7 @@ fn check_cpu(r: &mut Resources, can: &Abilities, warnings: &mut Vec<String>) -> 
     let most = i64::try_from(can.cpus).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
     if r.nano_cpus < 0 || r.nano_cpus > most {
         let cpus = can.cpus;
-        return invalid(format!("Range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"));
+        return invalid(format!("range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"));
     }
     if r.cpu_shares > 0 && !can.cpu_shares {
         warnings.push("Your kernel does not support CPU shares or the cgroup is not mounted. Shares discarded.".into());
@@ -326,7 +326,7 @@ mod tests {
     fn r_iso_05_cpu_rules() {
         let cpus = |nano_cpus, cpu_period| verdict(Resources { nano_cpus, cpu_period, ..Resources::default() });
         assert_eq!(cpus(1_500_000_000, 0), "");
-        assert_eq!(cpus(3_000_000_000, 0), "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available");
+        assert_eq!(cpus(3_000_000_000, 0), "range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available");
         assert_eq!(cpus(1, 1000), "Conflicting options: Nano CPUs and CPU Period cannot both be set");
         assert_eq!(cpus(0, 10), "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
         let set = |cpus: &str| verdict(Resources { cpuset_cpus: cpus.into(), ..Resources::default() });

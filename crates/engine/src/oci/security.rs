@@ -49,7 +49,10 @@ impl Options {
             if option == "disable" {
                 continue;
             }
-            let (key, value) = option.split_once('=').or_else(|| option.split_once(':')).ok_or_else(invalid)?;
+            let (key, value) = option
+                .split_once('=')
+                .or_else(|| option.split_once(':'))
+                .ok_or_else(|| Error::System(format!("invalid --security-opt 1: {option:?}")))?;
             match key {
                 "label" => {}
                 "apparmor" => options.apparmor = Some(value.to_owned()),
