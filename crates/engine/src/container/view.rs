@@ -157,7 +157,7 @@ fn of_stopped(inner: &Inner, id: &ContainerId, container: &Container, volumes: &
     };
     let mut trees = Vec::new();
     for Source { path, subpath, destination, writable } in mounts(container, volumes) {
-        let tree = if subpath.is_empty() {
+        let tree = if subpath.as_os_str().is_empty() {
             clone_path(&path, true)?
         } else {
             // looked up from the volume, whatever links are in it
