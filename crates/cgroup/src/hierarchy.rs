@@ -220,6 +220,10 @@ fn make_path(
         if state == Made::New {
             made.push((Arc::clone(&mount.dir), relative.clone()));
             fresh(&child)?;
+            if components.peek().is_some() && mount.controllers.iter().any(|name| name == "cpuset") {
+                // folders below are filled by the kernel; without it they are filled like this one
+                let _ = child.write("cgroup.clone_children", "1");
+            }
         }
         if mount.unified && components.peek().is_some() && !mount.controllers.is_empty() {
             enable_controllers(&child, &mount.controllers)?;
@@ -229,8 +233,12 @@ fn make_path(
     current.ok_or_else(|| Error::NotFound(path.to_owned()))
 }
 
-/// A new v1 cpuset is empty, and a process cannot enter an empty one: it gets what its parent has.
+/// A new v1 cpuset is empty, and a process cannot enter an empty one: it gets what its parent has. Below a folder that
+/// we have made the kernel does that: each write of ours would be checked against all siblings.
 fn inherit_cpuset(child: &Dir) -> Result<(), Error> {
+    if !child.read("cpuset.mems")?.trim().is_empty() {
+        return Ok(());
+    }
     for file in ["cpuset.cpus", "cpuset.mems"] {
         let value = child.read(&format!("../{file}"))?;
         if !value.trim().is_empty() {
