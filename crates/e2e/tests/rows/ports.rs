@@ -132,7 +132,8 @@ rows! {
         let mut holder = hold_port(&host, 9090);
         let error = host.cli(cli, &["run", "-d", "--name", "three", "-p", "9090:80", "busybox", "sleep", "600"]).fails(125);
         assert!(error.contains("failed to bind host port for 0.0.0.0:9090:172.17.0.3:80/tcp: address already in use"), "{error}");
-        holder.kill().unwrap();
+        // the server is a grandchild: nsenter forks into the host's PID namespace, and ends with it
+        host.run("sh", &["-c", "kill -9 $(pidof busybox)"]).ok();
         holder.wait().unwrap();
         // and the other way round: nobody takes a published port
         assert_ne!(host.run("busybox", &["timeout", "1", "busybox", "nc", "-l", "-p", "8080"]).code, 143);
