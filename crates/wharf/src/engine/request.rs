@@ -90,6 +90,11 @@ impl Client {
         Self { settings, idle: RefCell::default(), version }
     }
 
+    /// Where the engine is.
+    pub(crate) fn address(&self) -> &Address {
+        &self.settings.address
+    }
+
     /// A client of its own for another thread (connections are not shared).
     pub(crate) fn another(&self) -> Self {
         let version = OnceCell::new();
