@@ -145,10 +145,11 @@ fn r_ctr_10_kill_9_at_every_step() {
     let points = fail_points();
     for operation in ["create", "start", "exit", "remove"] {
         let prefix = format!("engine.{operation}.");
-        assert!(points.iter().any(|p| p.starts_with(&prefix)), "{operation} has fail points: {points:?}");
-    }
-    for point in points {
-        crash_at(&point, whole_life);
+        let of_it: Vec<_> = points.iter().filter(|p| p.starts_with(&prefix)).collect();
+        assert!(!of_it.is_empty(), "{operation} has fail points: {points:?}");
+        for point in of_it {
+            crash_at(point, whole_life);
+        }
     }
 }
 
