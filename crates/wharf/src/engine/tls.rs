@@ -46,7 +46,13 @@ impl Files {
                 wharf_tls::Error::Mismatch { .. } => "could not load X509 key pair",
                 _ => "could not read TLS files",
             };
-            Error::Address(format!("{what}: {error}"))
+            match &error {
+                // Go's words for what the system says
+                wharf_tls::Error::Unreadable { path, reason } => {
+                    Error::Address(format!("{what}: open {}: {}", path.display(), crate::go::io_error(reason)))
+                }
+                error => Error::Address(format!("{what}: {error}")),
+            }
         })
     }
 }
