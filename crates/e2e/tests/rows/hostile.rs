@@ -54,10 +54,10 @@ fn r_arch_08_bad_host_configs_leave_nothing() {
     refused(&create(json!({"Memory": 1000})), 400, "Minimum memory limit allowed is 6MB");
     refused(
         &create(json!({"Binds": ["/a:relative"]})),
-        400,
+        500,
         "invalid mount path: 'relative' mount path must be absolute",
     );
-    refused(&create(json!({"Binds": ["/a:/"]})), 400, "");
+    refused(&create(json!({"Binds": ["/a:/"]})), 500, "destination can't be '/'");
     refused(&create(json!({"RestartPolicy": {"Name": "sometimes"}})), 400, "invalid restart policy");
     refused(
         &create(json!({"AutoRemove": true, "RestartPolicy": {"Name": "always"}})),

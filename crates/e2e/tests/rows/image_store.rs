@@ -210,7 +210,8 @@ rows! {
             host.cli(cli, &["commit", name, &format!("{name}:v1")]).ok();
             host.cli(cli, &["rm", name]).ok();
         }
-        assert_eq!(crate::layers_left(&host).len(), 4, "the base once and three changes");
+        // folders of removed containers go when their rows are gone from the disk
+        wharf_testkit::eventually("the base once and three changes", || (crate::layers_left(&host).len() == 4).then_some(()));
         let all = host.dir().join("all.tar").display().to_string();
         host.cli(cli, &["save", "-o", &all, "one:v1", "two:v1", "three:v1"]).ok();
         let listing = Command::new("tar").args(["-tf", &all]).output().unwrap().stdout;
