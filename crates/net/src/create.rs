@@ -57,7 +57,8 @@ pub(crate) fn plan(request: &NetworkRequest, id: NetworkId, created: i64, world:
     }
     let given = request.pools.iter().map(pool).collect::<Result<Vec<_>, _>>();
     let given = given.map_err(|line| Error::Invalid(format!("invalid network config:\n{line}")))?;
-    let mut pools = pools(given, (ipv4, ipv6), world)?;
+    let shares_wire = matches!(driver, Driver::Macvlan | Driver::Ipvlan);
+    let mut pools = pools(given, (ipv4, ipv6), shares_wire, world)?;
     let bridge = match driver {
         Driver::Bridge => Some(bridge_options(&request.options, &id, request.internal, world)?),
         _ => None,
@@ -70,7 +71,6 @@ pub(crate) fn plan(request: &NetworkRequest, id: NetworkId, created: i64, world:
             }
         }
     }
-    let shares_wire = matches!(driver, Driver::Macvlan | Driver::Ipvlan);
     let parent = request.options.get("parent").filter(|p| shares_wire && !p.is_empty()).cloned();
     if let Some(other) = world.networks.iter().find(|n| parent.is_some() && n.parent == parent && n.driver != driver) {
         let text = format!("network {} is already using parent interface {}", other.id, parent.unwrap_or_default());
@@ -156,7 +156,12 @@ fn pool(request: &PoolRequest) -> Result<IpamConfig, String> {
 }
 
 /// The pools of a network: those given, checked, and one for each family that has none.
-fn pools(given: Vec<IpamConfig>, (ipv4, ipv6): (bool, bool), world: &World<'_>) -> Result<Vec<IpamConfig>> {
+fn pools(
+    given: Vec<IpamConfig>,
+    (ipv4, ipv6): (bool, bool),
+    shares_wire: bool,
+    world: &World<'_>,
+) -> Result<Vec<IpamConfig>> {
     let taken: Vec<Subnet> = world.networks.iter().flat_map(|n| n.pools.iter().map(|p| p.subnet)).collect();
     let mut pools: Vec<IpamConfig> = Vec::new();
     for mut pool in given {
@@ -172,7 +177,9 @@ fn pools(given: Vec<IpamConfig>, (ipv4, ipv6): (bool, bool), world: &World<'_>) 
             return Err(Error::Forbidden(text.into()));
         }
         // a route as narrow as the subnet or narrower would lose its traffic to the new bridge
-        if let Some((route, link)) = world.routes.iter().find(|(route, _)| pool.subnet.covers(route)) {
+        // (a network on a wire has no link of the machine's with its subnet: there the route is the parent's own)
+        let hidden = world.routes.iter().find(|(route, _)| !shares_wire && pool.subnet.covers(route));
+        if let Some((route, link)) = hidden {
             let text = format!("invalid pool request: subnet {} hides the route to {route} on {link}", pool.subnet);
             return Err(Error::Forbidden(text));
         }
