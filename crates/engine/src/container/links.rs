@@ -98,15 +98,18 @@ pub(crate) fn sources(inner: &Inner, declared: &Declared) -> Result<Vec<Seen>> {
                 source.name, declared.name, link.alias
             )));
         }
-        seen.push(Seen {
-            alias: link.alias.clone(),
-            name: source.name.clone(),
-            hostname: source.config.hostname.clone(),
-            address: address(&source),
-            config: source.config.clone(),
-        });
+        seen.push(Seen::of(link, &source));
     }
     Ok(seen)
+}
+
+/// What the sources of a running container say at this moment, for another process in it; those that do not run say nothing.
+pub(crate) fn environment(inner: &Inner, receiver: &Container) -> Vec<String> {
+    let running = |link: &LinkTo| {
+        let source = inner.index.get(&link.source)?.container();
+        source.state.status.is_running().then(|| Seen::of(link, &source).environment(&receiver.name))
+    };
+    receiver.links.iter().filter_map(running).flatten().collect()
 }
 
 /// Where the default bridge has it.
@@ -115,6 +118,16 @@ fn address(container: &Container) -> String {
 }
 
 impl Seen {
+    fn of(link: &LinkTo, source: &Container) -> Self {
+        Self {
+            alias: link.alias.clone(),
+            name: source.name.clone(),
+            hostname: source.config.hostname.clone(),
+            address: address(source),
+            config: source.config.clone(),
+        }
+    }
+
     /// A line of `/etc/hosts`: address and names.
     pub(crate) fn host_line(&self) -> Option<(String, String)> {
         let mut names = format!("{} {}", self.alias, self.hostname);

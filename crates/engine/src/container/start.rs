@@ -349,7 +349,8 @@ pub(crate) fn document(
 ) -> Result<Spec> {
     let (config, host) = (&container.config, &container.host_config);
     let args = std::iter::once(container.path.clone()).chain(container.args.iter().cloned()).collect();
-    let ground = ground(inner, &container.id, (config, host), args, user, cgroup);
+    let link_env = links::environment(inner, container);
+    let ground = Ground { link_env, ..ground(inner, &container.id, (config, host), args, user, cgroup) };
     oci::spec(config, host, &ground)
 }
 
