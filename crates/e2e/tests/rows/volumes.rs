@@ -40,7 +40,7 @@ fn data_image(host: &Host, cli: Cli, name: &str, script: &str) {
 }
 
 /// What a run that must fail says. (Clients make different codes of the words in it.)
-fn refused(output: wharf_testkit::Output) -> String {
+fn said_no(output: wharf_testkit::Output) -> String {
     assert_ne!(output.code, 0, "{}", output.stdout);
     output.stderr
 }
@@ -155,7 +155,7 @@ rows! {
         let device = format!("device={}", shared.display());
         host.cli(cli, &["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", &device, "bound"]).ok();
         host.cli(cli, &["volume", "create", "-o", "type=none", "-o", "o=bind", "-o", "device=/nowhere", "broken"]).ok();
-        let said = refused(host.cli(cli, &["run", "--rm", "-v", "broken:/x", "busybox", "true"]));
+        let said = said_no(host.cli(cli, &["run", "--rm", "-v", "broken:/x", "busybox", "true"]));
         assert!(said.contains("failed to mount local volume: mount /nowhere:"), "{said}");
         assert!(said.contains("flags: 0x1000: no such file or directory"), "{said}");
         for name in ["c1", "c2"] {
@@ -232,9 +232,9 @@ rows! {
         let said = host.cli(cli, &["run", "--rm", "-v", &format!("v1:{long}"), "busybox", "true"]);
         assert!(said.code == 0 || said.stderr.contains("name too long"), "{}", said.stderr);
         let longer = format!("{long}/{}", "x".repeat(300));
-        refused(host.cli(cli, &["run", "--rm", "-v", &format!("v1:{longer}"), "busybox", "true"]));
-        assert!(refused(host.cli(cli, &["run", "--rm", "-v", "v1:/proc", "busybox", "true"])).contains("proc"));
-        refused(host.cli(cli, &["run", "--rm", "-v", "v1:/proc/sys", "busybox", "true"]));
+        said_no(host.cli(cli, &["run", "--rm", "-v", &format!("v1:{longer}"), "busybox", "true"]));
+        assert!(said_no(host.cli(cli, &["run", "--rm", "-v", "v1:/proc", "busybox", "true"])).contains("proc"));
+        said_no(host.cli(cli, &["run", "--rm", "-v", "v1:/proc/sys", "busybox", "true"]));
         assert_eq!(inside(&host, cli, &["-v", "v1:/sys"], "ls /sys | wc -l"), "0");
         host.assert_no_leaks();
     }
@@ -266,9 +266,9 @@ rows! {
         assert_eq!(with("a/b").ok(), "deep");
         assert_eq!(with("in").ok(), "deep");
         assert_eq!(with("a/b/f").ok(), "deep");
-        assert!(refused(with("nosuch")).contains("cannot access path"));
+        assert!(said_no(with("nosuch")).contains("cannot access path"));
         for out in ["out", "up"] {
-            assert!(refused(with(out)).contains("leads out of the volume"), "{out}");
+            assert!(said_no(with(out)).contains("leads out of the volume"), "{out}");
         }
         host.assert_no_leaks();
     }
