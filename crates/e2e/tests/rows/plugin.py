@@ -2,7 +2,7 @@
 
 usage: plugin.py SOCKET ROOT. Every call is a line in ROOT/log; volumes are what ROOT/volumes has.
 """
-import http.server, json, os, shutil, socketserver, sys
+import http.server, json, os, shutil, socketserver, sys, threading
 
 socket, root = sys.argv[1:]
 os.makedirs(root + "/volumes", exist_ok=True)
@@ -68,5 +68,7 @@ os.makedirs(os.path.dirname(socket), exist_ok=True)
 if os.path.exists(socket):
     os.unlink(socket)
 server = Server(socket, Handler)
+# ends with its input
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 print("ready", flush=True)
 server.serve_forever()
