@@ -181,9 +181,10 @@ pub(crate) fn join(host: &mut Socket, name: &str, mac: Option<Mac>, options: &Br
     let mut batch = Batch::new();
     batch.settle_link(LinkName::Index(bridge.index));
     if let Some(mac) = mac {
-        // the one that had this address before may not be quite gone: frames are for the new one from now on
+        // the one that had this address before may not be quite gone: frames are for the new one from now on; a port that does
+        // not forward yet (on a slow machine) is refused the entry, and learns the address with the first frame
         let entry = Neighbour { link: port.index, address: None, mac: mac.0, forwarding: true, permanent: false };
-        batch.add_neighbour(&entry);
+        batch.add_neighbour(&entry).tolerate(&[Errno::PERM]);
     }
     Ok(host.run(&batch)?)
 }

@@ -157,8 +157,8 @@ fn user_mounts_replace_and_sort() {
         [
             "/a rbind,rprivate",
             "/etc/hosts rbind,rro,rprivate",
-            "/etc/resolv.conf rbind,rprivate",
-            "/etc/hostname rbind,rprivate",
+            "/etc/resolv.conf rbind,rprivate,rw",
+            "/etc/hostname rbind,rprivate,rw",
             "/a/b/c rbind,rprivate",
         ]
     );
