@@ -79,7 +79,7 @@ fn r_arch_08_bad_host_configs_leave_nothing() {
     // whose network it borrows is looked up at start, as Docker does
     let id = create(json!({"NetworkMode": "container:none"})).json()["Id"].as_str().unwrap().to_owned();
     let started = api.call("POST", &format!("/containers/{id}/start"), Value::Null);
-    refused(&started, 404, "No such container: none");
+    refused(&started, 500, "joining network namespace of container: No such container: none");
     assert_eq!(api.call("DELETE", &format!("/containers/{id}"), Value::Null).status, 204);
     host.assert_no_leaks();
 }
