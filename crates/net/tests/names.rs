@@ -121,5 +121,7 @@ fn broken_questions_do_no_harm() {
             let _ = socket.send_to(&bytes, (IpAddr::from([127, 0, 0, 11]), 53));
         }
     });
-    assert_eq!(web.resolve(dns::Over::Udp, "web", dns::A).unwrap(), [web.ip().to_string()]);
+    // the kernel may have had no room for a datagram more: whoever asks asks again
+    let answer = (0..5).find_map(|_| web.resolve(dns::Over::Udp, "web", dns::A).ok());
+    assert_eq!(answer.unwrap(), [web.ip().to_string()]);
 }
