@@ -49,8 +49,19 @@ pub fn sealed_bytes(name: &CStr, bytes: &[u8]) -> Result<OwnedFd> {
 }
 
 fn seal(memfd: &OwnedFd) -> Result<()> {
-    rustix::fs::fcntl_add_seals(memfd, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    for _ in 1..TRIES {
+        match rustix::fs::fcntl_add_seals(memfd, seals) {
+            // the kernel itself still holds a page (it was copying, or looking at what is in use); it has waited a moment already
+            Err(Errno::BUSY) => {}
+            other => return other,
+        }
+    }
+    rustix::fs::fcntl_add_seals(memfd, seals)
 }
+
+/// How often a file is tried to be sealed; the kernel waits about 0.1 s before it says that it is busy.
+const TRIES: u32 = 50;
 
 #[cfg(test)]
 mod tests {
