@@ -5,7 +5,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Whom to trust.
@@ -13,8 +13,11 @@ use std::sync::Arc;
 pub enum Trust {
     /// The CAs of this file only.
     File(PathBuf),
-    /// The CAs of this machine.
-    Machine,
+    /// The CAs of this machine, and those of further files.
+    Machine {
+        /// The further files.
+        and: Vec<PathBuf>,
+    },
     /// Anybody: the connection is encrypted, its other end unknown.
     Anybody,
 }
@@ -37,8 +40,15 @@ const BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
+impl Trust {
+    /// The CAs of this machine and no others.
+    pub const fn machine() -> Self {
+        Self::Machine { and: Vec::new() }
+    }
+}
+
 impl Client {
-    /// Reads the files.
+    /// Reads the files. What is spoken within is HTTP/1.1.
     ///
     /// # Errors
     /// A file is missing or is not what it should be.
@@ -50,26 +60,29 @@ impl Client {
             Trust::Anybody => {
                 builder.dangerous().with_custom_certificate_verifier(Arc::new(Blind { provider: provider() }))
             }
-            Trust::File(path) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in pem::certificates(path)? {
-                    let malformed = |e: rustls::Error| Error::Malformed { path: path.clone(), reason: e.to_string() };
-                    roots.add(certificate).map_err(malformed)?;
-                }
-                builder.with_root_certificates(roots)
+            Trust::File(path) => builder.with_root_certificates(add(RootCertStore::empty(), path)?),
+            Trust::Machine { and } => builder.with_root_certificates(and.iter().try_fold(machine(), |r, f| add(r, f))?),
+        };
+        let mut config = match &self.identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                builder.with_client_auth_cert(pem::certificates(certificate)?, pem::key(key)?).map_err(|error| {
+                    Error::Mismatch { certificate: certificate.clone(), key: key.clone(), reason: error.to_string() }
+                })?
             }
-            Trust::Machine => builder.with_root_certificates(machine()),
         };
-        let Some((certificate, key)) = &self.identity else {
-            return Ok(Arc::new(builder.with_no_client_auth()));
-        };
-        let config = builder.with_client_auth_cert(pem::certificates(certificate)?, pem::key(key)?);
-        config.map(Arc::new).map_err(|error| Error::Mismatch {
-            certificate: certificate.clone(),
-            key: key.clone(),
-            reason: error.to_string(),
-        })
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
     }
+}
+
+/// `roots` and the CAs of a file.
+fn add(mut roots: RootCertStore, path: &Path) -> Result<RootCertStore, Error> {
+    for certificate in pem::certificates(path)? {
+        let malformed = |e: rustls::Error| Error::Malformed { path: path.to_owned(), reason: e.to_string() };
+        roots.add(certificate).map_err(malformed)?;
+    }
+    Ok(roots)
 }
 
 /// The CAs of this machine; those in a form that we do not know are left out.

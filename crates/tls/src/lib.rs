@@ -2,9 +2,11 @@
 
 mod client;
 mod pem;
+mod sentence;
 mod server;
 
 pub use client::{Client, Trust};
+pub use sentence::sentence;
 pub use server::{Clients, Reloading, Server};
 
 use std::path::PathBuf;

@@ -161,7 +161,7 @@ pub(crate) fn reason(error: &io::Error) -> String {
 /// The cause of a failure on a stream that may be TLS.
 pub(crate) fn explain(error: &io::Error, host: &str) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(tls) => super::tls::reason(tls, host),
+        Some(tls) => wharf_tls::sentence(tls, host),
         None if error.kind() == io::ErrorKind::UnexpectedEof => "EOF".into(),
         None => reason(error),
     }

@@ -1,29 +1,17 @@
-//! TLS: the machine's roots, a registry's own certificates (`certs.d`), and what is not verified where that is allowed.
+//! TLS to one registry: the machine's CAs and the administrator's own files for it (`certs.d`).
 //!
 //! ```text
-//!   certs.d/<host:port>/*.crt           further roots
+//!   certs.d/<host:port>/*.crt           further CAs
 //!                      /*.cert + *.key  a certificate to show to the registry
 //! ```
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::ClientConfig;
+use wharf_tls::{Client, Trust};
 
 use super::{Error, Result, Settings};
-
-/// Where distributions keep their bundle of roots.
-const BUNDLES: &[&str] = &[
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 /// The TLS configuration for one `host[:port]`.
 ///
@@ -31,45 +19,16 @@ const BUNDLES: &[&str] = &[
 /// [`Error::Settings`] for files under `certs.d` that cannot be used.
 pub(crate) fn config(settings: &Settings, authority: &str, verify: bool) -> Result<Arc<ClientConfig>> {
     let own = Own::read(settings, authority)?;
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Error::Settings(e.to_string()))?;
-    let builder = if verify {
-        builder.with_root_certificates(roots(own.roots)?)
-    } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)))
-    };
-    let mut config = match own.identity {
-        Some((chain, key)) => builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|e| Error::Settings(format!("client certificate for {authority}: {e}")))?,
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let trust = if verify { Trust::Machine { and: own.roots } } else { Trust::Anybody };
+    Client { trust, identity: own.identity }.load().map_err(|e| Error::Settings(e.to_string()))
 }
 
-fn roots(own: Vec<CertificateDer<'static>>) -> Result<RootCertStore> {
-    let mut store = RootCertStore::empty();
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    let bundle = named.or_else(|| BUNDLES.iter().map(PathBuf::from).find(|p| p.exists()));
-    if let Some(bundle) = bundle {
-        let all = certificates(&bundle)?;
-        // a bundle may hold roots of a kind that cannot be used
-        store.add_parsable_certificates(all);
-    }
-    for root in own {
-        store.add(root).map_err(|e| Error::Settings(format!("a CA certificate of the registry: {e}")))?;
-    }
-    Ok(store)
-}
-
-/// What the administrator gave for one registry.
+/// The files that the administrator gave for one registry.
 #[derive(Default)]
 struct Own {
-    roots: Vec<CertificateDer<'static>>,
-    identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    roots: Vec<PathBuf>,
+    /// Certificate and key.
+    identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl Own {
@@ -89,32 +48,26 @@ impl Own {
         let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
         let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
         files.sort();
-        let has = |path: &Path| files.iter().any(|f| f == path);
         for file in &files {
+            let other = |extension| Some(file.with_extension(extension)).filter(|path| files.contains(path));
             match file.extension().and_then(|e| e.to_str()) {
-                Some("crt") => self.roots.extend(certificates(file)?),
+                Some("crt") => self.roots.push(file.clone()),
                 Some("cert") => {
-                    let key = file.with_extension("key");
-                    if !has(&key) {
-                        return Err(Error::Settings(format!(
+                    let key = other("key").ok_or_else(|| {
+                        Error::Settings(format!(
                             "missing key {} for client certificate {}. CA certificates must use the extension .crt",
-                            shown(&key),
+                            shown(&file.with_extension("key")),
                             shown(file)
-                        )));
-                    }
-                    let private = PrivateKeyDer::from_pem_file(&key)
-                        .map_err(|e| Error::Settings(format!("read `{}`: {e}", key.display())))?;
-                    self.identity = Some((certificates(file)?, private));
+                        ))
+                    })?;
+                    self.identity = Some((file.clone(), key));
                 }
-                Some("key") => {
-                    let certificate = file.with_extension("cert");
-                    if !has(&certificate) {
-                        return Err(Error::Settings(format!(
-                            "missing client certificate {} for key {}",
-                            shown(&certificate),
-                            shown(file)
-                        )));
-                    }
+                Some("key") if other("cert").is_none() => {
+                    return Err(Error::Settings(format!(
+                        "missing client certificate {} for key {}",
+                        shown(&file.with_extension("cert")),
+                        shown(file)
+                    )));
                 }
                 _ => {}
             }
@@ -125,69 +78,4 @@ impl Own {
 
 fn shown(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let unreadable = |e: rustls::pki_types::pem::Error| Error::Settings(format!("read `{}`: {e}", file.display()));
-    CertificateDer::pem_file_iter(file).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)
-}
-
-/// Takes any certificate: for registries that the administrator calls insecure. That the peer has the key is verified all the same.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// Go's sentence for a failed handshake.
-pub(crate) fn reason(error: &rustls::Error, host: &str) -> String {
-    use rustls::{AlertDescription as Alert, CertificateError as Bad, Error as Tls};
-    let bad = |why: &str| format!("tls: failed to verify certificate: x509: {why}");
-    match error {
-        Tls::InvalidMessage(_) => "http: server gave HTTP response to HTTPS client".into(),
-        Tls::InvalidCertificate(Bad::UnknownIssuer) => bad("certificate signed by unknown authority"),
-        Tls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
-            bad(&format!("certificate is not valid for {host}"))
-        }
-        Tls::InvalidCertificate(
-            Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. },
-        ) => bad("certificate has expired or is not yet valid"),
-        Tls::InvalidCertificate(other) => bad(&format!("{other:?}")),
-        Tls::AlertReceived(Alert::CertificateRequired) => "remote error: tls: certificate required".into(),
-        Tls::AlertReceived(Alert::BadCertificate) => "remote error: tls: bad certificate".into(),
-        Tls::AlertReceived(alert) => format!("remote error: tls: {alert:?}"),
-        other => format!("tls: {other}"),
-    }
 }

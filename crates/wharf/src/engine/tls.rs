@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::pki_types::ServerName;
-use rustls::{AlertDescription, CertificateError, ClientConfig, ClientConnection};
+use rustls::{ClientConfig, ClientConnection};
 use wharf_tls::Trust;
 
 use super::Error;
@@ -30,7 +30,7 @@ impl Files {
         let trust = match (verify, there("ca.pem")) {
             (false, _) => Trust::Anybody,
             (true, Some(ca)) => Trust::File(ca),
-            (true, None) => Trust::Machine,
+            (true, None) => Trust::machine(),
         };
         Self { trust, identity: there("cert.pem").zip(there("key.pem")) }
     }
@@ -68,6 +68,8 @@ pub(crate) struct TlsStream {
 
 #[derive(Debug)]
 struct Shared {
+    /// Whom it is with, for sentences.
+    host: String,
     session: Mutex<ClientConnection>,
     /// Bytes of the socket that the session has not taken yet. Locked while reading, so that records stay in order.
     records: Mutex<Records>,
@@ -88,9 +90,14 @@ impl TlsStream {
         let name = ServerName::try_from(host.to_owned()).map_err(|e| invalid(format!("{host}: {e}")))?;
         let mut session = ClientConnection::new(config, name).map_err(|e| invalid(e.to_string()))?;
         while session.is_handshaking() {
-            session.complete_io(&mut socket).map_err(sentence)?;
+            session.complete_io(&mut socket).map_err(|error| sentence(error, host))?;
         }
-        let shared = Shared { session: Mutex::new(session), records: Mutex::default(), writing: Mutex::default() };
+        let shared = Shared {
+            host: host.to_owned(),
+            session: Mutex::new(session),
+            records: Mutex::default(),
+            writing: Mutex::default(),
+        };
         Ok(Self { socket, shared: Arc::new(shared) })
     }
 
@@ -158,7 +165,7 @@ impl Read for TlsStream {
                 let mut session = self.session();
                 let mut rest = &records.bytes[records.taken..];
                 let count = session.read_tls(&mut rest)?;
-                session.process_new_packets().map_err(|error| sentence(io::Error::other(error)))?;
+                session.process_new_packets().map_err(|error| sentence(io::Error::other(error), &self.shared.host))?;
                 drop(session);
                 records.taken += count;
             }
@@ -184,24 +191,10 @@ impl Write for TlsStream {
     }
 }
 
-/// The sentences that docker's users know, where there are some.
-fn sentence(error: io::Error) -> io::Error {
-    let known = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let text = match known {
-        // a bad signature: the authority has the name of one that is trusted, but another key
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
-            "tls: failed to verify certificate: x509: certificate signed by unknown authority".to_owned()
-        }
-        Some(rustls::Error::InvalidCertificate(reason)) => format!("tls: failed to verify certificate: x509: {reason}"),
-        Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
-            "remote error: tls: certificate required".to_owned()
-        }
-        Some(rustls::Error::AlertReceived(AlertDescription::UnknownCA)) => {
-            "remote error: tls: unknown certificate authority".to_owned()
-        }
-        Some(rustls::Error::AlertReceived(alert)) => format!("remote error: tls: {alert:?}"),
-        Some(rustls::Error::InvalidMessage(_)) => "http: server gave HTTP response to HTTPS client".to_owned(),
-        _ => return error,
-    };
-    io::Error::other(text)
+/// The sentence that docker's users know, when it was TLS that failed.
+fn sentence(error: io::Error, host: &str) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(tls) => io::Error::other(wharf_tls::sentence(tls, host)),
+        None => error,
+    }
 }
