@@ -68,6 +68,11 @@ impl Span {
         let span = Self { first: first.parse().ok()?, last: last.parse().ok()? };
         (span.first <= span.last).then_some(span)
     }
+
+    /// Bytes that it claims; one that ends at the end of the numbers claims more than can ever come.
+    fn length(self) -> u64 {
+        (self.last - self.first).saturating_add(1)
+    }
 }
 
 impl Uploads {
@@ -135,7 +140,7 @@ impl Uploads {
             let detail = json!({"offset": received, "requested": span.first});
             return Err(Refusal::new(Code::RangeInvalid, detail));
         }
-        let limit = span.map(|span| span.last - span.first + 1);
+        let limit = span.map(Span::length);
         let file = File::options().append(true).open(self.file(name, id));
         let file = file.map_err(|e| Refusal::broken("open upload", &e))?;
         if progress.hash.as_ref().is_none_or(|h| h.bytes != received) {
@@ -293,6 +298,8 @@ mod tests {
     fn spans() {
         assert_eq!(Span::parse("0-9"), Some(Span { first: 0, last: 9 }));
         assert_eq!(Span::parse("bytes 5-9/*"), Some(Span { first: 5, last: 9 }));
+        assert_eq!(Span::parse("0-9").map(Span::length), Some(10));
+        assert_eq!(Span::parse("0-18446744073709551615").map(Span::length), Some(u64::MAX));
         for bad in ["", "9-5", "a-b", "-1", "1-", "0-99999999999999999999", "bytes=0-1"] {
             assert_eq!(Span::parse(bad), None, "{bad}");
         }
