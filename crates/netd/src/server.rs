@@ -99,7 +99,7 @@ enum Source {
     Upstream(Upstream),
 }
 
-/// A container that asks over TCP: one question at a time.
+/// A container that asks over TCP.
 struct Client {
     stream: TcpStream,
     container: String,
@@ -113,6 +113,8 @@ struct Upstream {
     output: Vec<u8>,
     input: Vec<u8>,
     client: u64,
+    /// That of the client.
+    container: String,
     id: [u8; 2],
     /// The question, for the next resolver.
     query: Vec<u8>,
@@ -134,7 +136,7 @@ impl Server {
     /// Forgets a source; closing takes it out of the epoll.
     fn remove(&mut self, token: u64) {
         match self.sources.remove(&token) {
-            Some(Source::Pending { container, .. }) => {
+            Some(Source::Pending { container, .. } | Source::Upstream(Upstream { container, .. })) => {
                 if let Some((pending, _)) = self.load.get_mut(&container) {
                     *pending = pending.saturating_sub(1);
                 }
@@ -373,9 +375,11 @@ impl Server {
 
     /// A resolver does not answer over TCP: the next one is asked, and after the last the asker is told.
     fn next_upstream(&mut self, token: u64) {
-        let Some(Source::Upstream(upstream)) = self.sources.remove(&token) else { return };
-        let (client, query) = (upstream.client, upstream.query);
-        if self.forward_stream(client, &query, &upstream.others).is_err() {
+        let Some(Source::Upstream(upstream)) = self.sources.get_mut(&token) else { return };
+        let (client, query) = (upstream.client, std::mem::take(&mut upstream.query));
+        let others = std::mem::take(&mut upstream.others);
+        self.remove(token);
+        if self.forward_stream(client, &query, &others).is_err() {
             self.stream_answer(client, &message::error(&query, SERVER_FAILURE));
         }
     }
@@ -455,6 +459,14 @@ impl Server {
         let Some((resolver, others)) = resolvers.split_first() else {
             return Err(std::io::ErrorKind::NotConnected.into());
         };
+        let Some(Source::Client(Client { container, .. })) = self.sources.get(&client) else {
+            return Err(std::io::ErrorKind::NotConnected.into());
+        };
+        let container = container.clone();
+        // one connection may bring any number of questions
+        if self.load.get(&container).is_some_and(|(pending, _)| *pending >= PENDING_EACH) {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
         let family = if resolver.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(family, SocketType::STREAM, flags, None)?;
@@ -472,10 +484,12 @@ impl Server {
             answered: false,
             input: Vec::new(),
             client,
+            container: container.clone(),
             id: [query[0], query[1]],
             deadline,
         };
         let token = self.add(Source::Upstream(upstream), EventFlags::OUT)?;
+        self.load.entry(container).or_default().0 += 1;
         self.timers.insert((deadline, token));
         Ok(())
     }
