@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wharf_netlink::{Batch, LinkName};
 
 use crate::bridge::{self, Plug, mac_of};
+use crate::departure::Departure;
 use crate::dns;
 use crate::firewall::Hole;
 use crate::netns::lock;
@@ -547,9 +548,9 @@ impl Inner {
 
     fn unplug_endpoint(&self, netns: &Netns, endpoint: &Endpoint) {
         let result = if endpoint.host_interface.is_empty() {
-            netns.with_socket(|inside| bridge::unplug(inside, &endpoint.interface))
+            netns.within(Departure::prepare).and_then(|departure| departure.remove(&endpoint.interface))
         } else {
-            self.with_route(|host| bridge::unplug(host, &endpoint.host_interface))
+            Departure::prepare().and_then(|departure| departure.remove(&endpoint.host_interface))
         };
         if let Err(error) = result {
             tracing::error!(%error, "an interface stays");

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use wharf_netd::{Client, Place};
 use wharf_netlink::Socket;
 use wharf_netlink::nft::{
@@ -147,8 +148,23 @@ fn sockets() -> Result<(UdpSocket, TcpListener)> {
         (17u8, udp.local_addr().map_err(failed("getsockname"))?.port()),
         (6u8, tcp.local_addr().map_err(failed("getsockname"))?.port()),
     ];
-    let mut change = Transaction::new();
-    change.add_table(TABLE).del_table(TABLE).add_table(TABLE);
+    let mut socket = Socket::netfilter()?;
+    // removing what is not there would be simpler, but closing the socket waits until the kernel has freed all that was
+    // removed: a grace period of RCU, ten times as long as everything else here
+    let made = socket.commit(rules(Transaction::new().create_table(TABLE), &ports));
+    match made {
+        // an earlier resolver's, or the container made one to be in our way
+        Err(error) if error.errno() == Some(Errno::EXIST) => {
+            let mut again = Transaction::new();
+            socket.commit(rules(again.add_table(TABLE).del_table(TABLE).add_table(TABLE), &ports))?;
+        }
+        other => other?,
+    }
+    Ok((udp, tcp))
+}
+
+/// Questions to port 53 of our address go to the sockets: (protocol, port) each.
+fn rules<'a>(change: &'a mut Transaction, ports: &[(u8, u16)]) -> &'a Transaction {
     let base = Base { kind: "nat", hook: Hook::Output, priority: -100, drop_by_default: false };
     change.add_chain(TABLE, &Chain { name: "output", base: Some(base) });
     let word = Register::word;
@@ -166,7 +182,7 @@ fn sockets() -> Result<(UdpSocket, TcpListener)> {
             destination,
             E::Compare(word(0), Operator::Eq, &ADDRESS.octets()),
             E::Meta(MetaKey::Protocol, word(0)),
-            E::Compare(word(0), Operator::Eq, &[protocol]),
+            E::Compare(word(0), Operator::Eq, std::slice::from_ref(protocol)),
             destination_port,
             E::Compare(word(0), Operator::Eq, &PORT.to_be_bytes()),
             E::Immediate(word(0), &ADDRESS.octets()),
@@ -175,8 +191,7 @@ fn sockets() -> Result<(UdpSocket, TcpListener)> {
         ];
         change.add_rule(TABLE, "output", "embedded DNS", &rule);
     }
-    Socket::netfilter()?.commit(&change)?;
-    Ok((udp, tcp))
+    change
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod address;
 mod attach;
 mod bridge;
 mod create;
+mod departure;
 mod dns;
 mod endpoint;
 mod error;

@@ -78,7 +78,10 @@ fn change(message: &Message<'_>) -> Option<Change> {
     const RTM_NEWLINK: u16 = 16;
     const RTM_DELLINK: u16 = 17;
     const NFTABLES: u16 = 10;
+    // a bridge's view of one of its ports: that it left says nothing about the link
+    const AF_BRIDGE: u8 = 7;
     match kind {
+        RTM_NEWLINK | RTM_DELLINK if body.first() == Some(&AF_BRIDGE) => None,
         RTM_NEWLINK => parse_body(body).map(Change::Link),
         RTM_DELLINK => parse_body(body).map(Change::LinkGone),
         _ if kind >> 8 == NFTABLES && crate::nft::is_removal(kind & 0xff) => {

@@ -359,9 +359,14 @@ impl Actor {
     async fn networks(&mut self, name: String, settings: Option<wharf_api::container::EndpointSettings>) -> Result<()> {
         let before = self.declared.networking.clone();
         self.declared.networking = Arc::new(places::changed(&before, &name, settings));
-        let mut done = record::save(&self.inner.db, &self.id, &self.declared, &self.lived).await;
+        // no process can lose the row when the world begins to follow it; the disk takes it meanwhile
+        let mut done = record::save_intent(&self.inner.db, &self.id, &self.declared, &self.lived).await;
         if done.is_ok() {
-            done = places::follow(&self.inner, &self.id, &self.declared, self.live.clone(), &name).await;
+            let (followed, synced) = tokio::join!(
+                places::follow(&self.inner, &self.id, &self.declared, self.live.clone(), &name),
+                record::safe(&self.inner.db, Outlives::of(&self.declared)),
+            );
+            done = followed.and(synced);
             if done.is_err() {
                 self.declared.networking = before;
                 if let Err(error) = record::save(&self.inner.db, &self.id, &self.declared, &self.lived).await {

@@ -1,6 +1,7 @@
 //! The files of `/etc` that are a container's own: hosts, hostname, resolv.conf.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -174,6 +175,18 @@ pub(crate) fn resolv_conf(host_file: &str, daemon: &Dns, host: &HostConfig, reso
 /// Writes one of these files. Not synced: it is written anew at every start.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|e| Error::system(format!("write `{}`", path.display()), e))
+}
+
+/// Writes one that a running container has mounted: in its place, and never empty for whoever reads it at this moment.
+pub(crate) fn rewrite(path: &Path, text: &str) -> Result<()> {
+    let write = || {
+        let mut file = fs::File::options().write(true).open(path)?;
+        file.write_all(text.as_bytes())?;
+        let (old, new) = (file.metadata()?.len(), text.len() as u64);
+        // cutting a file off takes the file system longer than writing it
+        if old > new { file.set_len(new) } else { Ok(()) }
+    };
+    write().map_err(|e| Error::system(format!("write `{}`", path.display()), e))
 }
 
 #[cfg(test)]

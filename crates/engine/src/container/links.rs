@@ -201,7 +201,7 @@ pub(crate) fn tell_receivers(inner: &Inner, id: &ContainerId, addresses: &[IpAdd
             let done = std::fs::read_to_string(&path)
                 .map_err(|e| Error::system(format!("read `{}`", path.display()), e))
                 .and_then(|text| match etc::moved(&text, &link.alias, &address.to_string()) {
-                    Some(text) => etc::write(&path, &text),
+                    Some(text) => etc::rewrite(&path, &text),
                     None => Ok(()),
                 });
             if let Err(error) = done {

@@ -235,7 +235,7 @@ fn edit(inner: &Inner, id: &ContainerId, change: impl FnOnce(&str) -> String) {
     let path = inner.container_folder(id).join("hosts");
     let done = std::fs::read_to_string(&path)
         .map_err(|e| Error::system(format!("read `{}`", path.display()), e))
-        .and_then(|text| etc::write(&path, &change(&text)));
+        .and_then(|text| etc::rewrite(&path, &change(&text)));
     if let Err(error) = done {
         // the network is as declared; only a name of the container's own is not
         tracing::error!(container = id.short(), %error, "hosts file is not as declared");
@@ -252,7 +252,7 @@ fn ask_embedded(inner: &Inner, id: &ContainerId, declared: &Declared) {
     let text = |resolver| etc::resolv_conf(&of_host, &inner.config.dns, &declared.host_config, resolver);
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     if before == text(Resolver::Outside)
-        && let Err(error) = etc::write(&path, &text(Resolver::Embedded))
+        && let Err(error) = etc::rewrite(&path, &text(Resolver::Embedded))
     {
         tracing::error!(container = id.short(), %error, "its resolver is the one it had");
     }

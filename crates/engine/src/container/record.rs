@@ -123,6 +123,11 @@ pub(crate) async fn save_intent(db: &Db, id: &ContainerId, declared: &Declared, 
     put(db, Outlives::Processes, id, declared, lived).await
 }
 
+/// Waits until everything that was written so far is safe.
+pub(crate) async fn safe(db: &Db, outlives: Outlives) -> Result<()> {
+    commit(db, outlives, |_| Ok(())).await
+}
+
 async fn put(db: &Db, outlives: Outlives, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
     let (key, declared, lived) = (id.clone(), encode(declared)?, encode(lived)?);
     commit(db, outlives, move |tx| {

@@ -181,6 +181,12 @@ impl Transaction {
         self.push(NEWTABLE, CREATE, table, format_args!("add table `{}`", table.name), |w| w.text(1, table.name))
     }
 
+    /// Makes a table. Refused with `EEXIST` when it is there.
+    pub fn create_table(&mut self, table: Table<'_>) -> &mut Self {
+        let label = format_args!("create table `{}`", table.name);
+        self.push(NEWTABLE, CREATE | EXCLUSIVE, table, label, |w| w.text(1, table.name))
+    }
+
     /// Removes a table with all that is in it.
     pub fn del_table(&mut self, table: Table<'_>) -> &mut Self {
         self.push(DELTABLE, 0, table, format_args!("delete table `{}`", table.name), |w| w.text(1, table.name))
