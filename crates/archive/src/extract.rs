@@ -27,6 +27,10 @@ use crate::{Error, Kind, Member, Reader, Result, Time, clean, tree};
 /// How often a look-up is repeated that a rename elsewhere disturbed (`EAGAIN`): enough to outlast any honest rename, few enough
 /// that nobody can hold us up for ever.
 const DISTURBED: u32 = 10_000;
+/// Blocks of this many zeros become holes of a file, in bytes: the page, and the block of nearly every file system.
+const HOLE: usize = 4096;
+/// Smaller files have no holes: they would save less than they cost.
+const SPARSE: u64 = 16 * HOLE as u64;
 /// Names tried for a temporary file before giving up.
 const NAMES: u32 = 100;
 
@@ -191,10 +195,9 @@ impl Extractor<'_> {
 
     fn file<R: BufRead>(&mut self, reader: &mut Reader<R>, member: &Member, place: &Place<'_>) -> Result<()> {
         let Place { parent, path, .. } = *place;
-        let draft = self.draft(place)?;
+        let draft = self.draft(member, place)?;
         let written = self.contents(reader, member, path, &draft.fd).and_then(|()| {
-            self.own(draft.fd.as_fd(), path, member)?;
-            rustix::fs::fchmod(&draft.fd, Mode::from_raw_mode(member.mode)).map_err(Error::io("chmod", path))?;
+            self.access(draft.fd.as_fd(), path, member)?;
             xattrs(draft.fd.as_fd(), path, member)?;
             rustix::fs::futimens(&draft.fd, &timestamps(member)).map_err(Error::io("utimes", path))
         });
@@ -205,26 +208,43 @@ impl Extractor<'_> {
         done
     }
 
+    /// Owner and mode of a file that was just made, as far as they are not right already: mostly they are, and to look is a
+    /// fraction of the cost of a change that a journal and an overlay have part in.
+    fn access(&self, fd: BorrowedFd<'_>, path: &Path, member: &Member) -> Result<()> {
+        let made = rustix::fs::fstat(fd).map_err(Error::io("stat", path))?;
+        let mut mode = made.st_mode & 0o7777;
+        if self.options.owner != Owner::Caller && (made.st_uid, made.st_gid) != (member.uid, member.gid) {
+            self.own(fd, path, member)?;
+            // takes set-user-ID bits away
+            mode &= 0o1777;
+        }
+        if mode == member.mode {
+            return Ok(());
+        }
+        rustix::fs::fchmod(fd, Mode::from_raw_mode(member.mode)).map_err(Error::io("chmod", path))
+    }
+
     /// A file that is being written: nameless where the file system can, else under a name that nobody looks for.
-    fn draft(&mut self, place: &Place<'_>) -> Result<Draft> {
+    fn draft(&mut self, member: &Member, place: &Place<'_>) -> Result<Draft> {
         let Place { parent, path, .. } = *place;
-        let mode = Mode::from_raw_mode(0o600);
         if self.nameless {
             let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-            match rustix::fs::openat(parent, ".", flags, mode) {
+            // nobody else can open it before it has a name
+            match rustix::fs::openat(parent, ".", flags, Mode::from_raw_mode(member.mode & 0o777)) {
                 Ok(fd) => return Ok(Draft { fd, name: None }),
                 Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => self.nameless = false,
                 Err(e) => return Err(Error::io("create", path)(e)),
             }
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (fd, name) =
-            fresh(|name| rustix::fs::openat(parent, name, flags, mode)).map_err(Error::io("create", path))?;
+        let (fd, name) = fresh(|name| rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o600)))
+            .map_err(Error::io("create", path))?;
         Ok(Draft { fd, name: Some(name) })
     }
 
     fn contents<R: BufRead>(&self, reader: &mut Reader<R>, member: &Member, path: &Path, file: &OwnedFd) -> Result<()> {
         let whole = [crate::Extent { offset: 0, length: member.size }];
+        let mut holes = member.sparse.is_some();
         for extent in member.sparse.as_deref().unwrap_or(&whole) {
             let (mut offset, end) = (extent.offset, extent.offset + extent.length);
             while offset < end {
@@ -233,7 +253,16 @@ impl Extractor<'_> {
                     return Err(Error::Truncated("a file"));
                 }
                 let n = piece.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-                let n = rustix::io::pwrite(file, &piece[..n], offset).map_err(Error::io("write", path))?;
+                let n = match zeros(&piece[..n], offset) {
+                    // what was never written reads as zeros, and takes no room
+                    Run::Zeros(n) if member.size >= SPARSE => {
+                        holes = true;
+                        n
+                    }
+                    Run::Zeros(n) | Run::Data(n) => {
+                        rustix::io::pwrite(file, &piece[..n], offset).map_err(Error::io("write", path))?
+                    }
+                };
                 reader.consume(n);
                 offset += n as u64;
                 if offset < end {
@@ -241,7 +270,7 @@ impl Extractor<'_> {
                 }
             }
         }
-        if member.sparse.is_some() {
+        if holes {
             rustix::fs::ftruncate(file, member.size).map_err(Error::io("truncate", path))?;
         }
         Ok(())
@@ -439,6 +468,31 @@ impl Extractor<'_> {
             rustix::fs::futimens(&fd, &times).map_err(Error::io("utimes", &path))?;
         }
         Ok(())
+    }
+}
+
+/// What a piece of a file begins with, in bytes.
+enum Run {
+    Zeros(usize),
+    Data(usize),
+}
+
+/// Tells whole blocks of zeros from data; `offset` is where in its file the piece begins.
+fn zeros(piece: &[u8], offset: u64) -> Run {
+    static ZEROS: [u8; HOLE] = [0; HOLE];
+    // up to the next block of the file
+    let odd = offset.next_multiple_of(HOLE as u64) - offset;
+    let odd = usize::try_from(odd).unwrap_or(usize::MAX).min(piece.len());
+    let blocks = || piece[odd..].chunks_exact(HOLE);
+    let same = |zero: bool| blocks().take_while(move |block| (**block == ZEROS[..]) == zero).count() * HOLE;
+    match same(true) {
+        0 => {
+            let data = odd + same(false);
+            // the rest of the piece is less than a block
+            Run::Data(if piece.len() - data < HOLE { piece.len() } else { data })
+        }
+        _ if odd > 0 => Run::Data(odd),
+        n => Run::Zeros(n),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The facade's copying of files: what is at a path of a container, out as a tar, in from a tar.
 
 use std::ffi::OsStr;
-use std::io::BufReader;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +13,6 @@ use wharf_archive::{Decoder, Error as Tar, Extract, Links, Owner, Replace};
 use crate::container::snapshot::Container;
 use crate::container::view::{self, View};
 use crate::{ByteSink, ByteSource, ByteStream, Engine, Error, Result, blocking};
-
-/// What is read from a client's stream at once, in bytes.
-const BUFFER: usize = 256 * 1024;
 
 /// What is at a path of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,10 +195,8 @@ fn extract(
         rename: &rename,
         check: &|| Ok(()),
     };
-    let input = Decoder::new(BufReader::with_capacity(BUFFER, source)).map_err(|e| refused(e, &whole))?;
-    wharf_archive::extract(folder.as_fd(), BufReader::with_capacity(BUFFER, input), &how)
-        .map(drop)
-        .map_err(|error| refused(error, &whole))
+    let input = Decoder::new(source).map_err(|e| refused(e, &whole))?;
+    wharf_archive::extract(folder.as_fd(), input, &how).map(drop).map_err(|error| refused(error, &whole))
 }
 
 /// What is declared read-only stays so.

@@ -1,6 +1,8 @@
 //! Byte streams between the HTTP edge and the blocking threads that make or eat them.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc;
@@ -9,6 +11,8 @@ use tokio::sync::mpsc;
 const DEPTH: usize = 8;
 /// Size at which small writes are sent on, in bytes.
 const CHUNK: usize = 64 * 1024;
+/// Bytes of the start of a stream that come in one piece: its kind (gzip, zstd, tar …) is told by them.
+const START: usize = 512;
 
 /// A stream from the engine to a client (export, save, logs …): chunks until the channel closes; an `Err` is the last item.
 /// Dropping it ends the producer.
@@ -19,30 +23,83 @@ pub type ByteStream = mpsc::Receiver<io::Result<Bytes>>;
 pub struct ByteSource {
     chunks: mpsc::Receiver<io::Result<Bytes>>,
     current: Bytes,
+    begun: bool,
+    whole: Arc<AtomicBool>,
 }
 
-/// The writing end of a stream from a client. Drop it at the end of the body; send an `Err` when the client went away.
-pub type ByteFeed = mpsc::Sender<io::Result<Bytes>>;
+/// The writing end of a stream from a client. What is dropped without [`ByteFeed::finish`] was cut off, and reads as an error.
+#[derive(Debug)]
+pub struct ByteFeed {
+    chunks: mpsc::Sender<io::Result<Bytes>>,
+    whole: Arc<AtomicBool>,
+}
+
+impl ByteFeed {
+    /// Hands on the next piece, which is not empty, or why there is none.
+    ///
+    /// # Errors
+    /// The engine wants no more.
+    pub async fn send(&self, chunk: io::Result<Bytes>) -> Result<(), io::Error> {
+        self.chunks.send(chunk).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// The stream is whole.
+    pub fn finish(self) {
+        self.whole.store(true, Ordering::Release);
+    }
+}
 
 impl ByteSource {
     /// A feed for the HTTP edge and a reader for the engine.
     pub fn channel() -> (ByteFeed, ByteSource) {
         let (sender, chunks) = mpsc::channel(DEPTH);
-        (sender, ByteSource { chunks, current: Bytes::new() })
+        let whole = Arc::new(AtomicBool::new(false));
+        let feed = ByteFeed { chunks: sender, whole: whole.clone() };
+        (feed, ByteSource { chunks, current: Bytes::new(), begun: false, whole })
+    }
+
+    /// The next piece, empty at the end.
+    fn next(&mut self) -> io::Result<Bytes> {
+        match self.chunks.blocking_recv() {
+            Some(chunk) => chunk,
+            None if self.whole.load(Ordering::Acquire) => Ok(Bytes::new()),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// The first piece, joined until it is long enough to tell what kind of stream it is.
+    fn first(&mut self) -> io::Result<Bytes> {
+        let mut start = BytesMut::new();
+        while start.len() < START {
+            match self.next()? {
+                end if end.is_empty() => break,
+                piece if start.is_empty() && piece.len() >= START => return Ok(piece),
+                piece => start.extend_from_slice(&piece),
+            }
+        }
+        Ok(start.freeze())
     }
 }
 
 impl Read for ByteSource {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.chunks.blocking_recv() {
-                Some(chunk) => self.current = chunk?,
-                None => return Ok(0),
-            }
-        }
-        let n = buf.len().min(self.current.len());
+        let n = buf.len().min(self.fill_buf()?.len());
         self.current.copy_to_slice(&mut buf[..n]);
         Ok(n)
+    }
+}
+
+impl BufRead for ByteSource {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.current.is_empty() {
+            self.current = if self.begun { self.next()? } else { self.first()? };
+            self.begun = true;
+        }
+        Ok(&self.current)
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.current.advance(n);
     }
 }
 

@@ -1,5 +1,9 @@
 //! One connection: hyper reads and writes HTTP until a request hijacks the socket.
 //!
+//! A large upload in small pieces (a tar of small files is three chunks for each) would send a task of the shared runtime from
+//! worker to worker, a wake-up per chunk. So its handler asks for a thread of its own ([`Peer::alone`]): the same connection is
+//! driven there until the answer is made.
+//!
 //! hyper's own upgrade knows only 101, Docker's clients also expect 200 followed by a raw stream. So a hijacking handler
 //! sends its [`Hijack`] to this loop and never answers; the loop takes socket and read-ahead bytes out of hyper
 //! (`into_parts`), writes the head itself and gives everything to the engine.
@@ -13,7 +17,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest};
@@ -56,7 +60,16 @@ impl Socket for TcpStream {
 #[derive(Clone)]
 pub(crate) struct Peer {
     socket: Arc<OwnedFd>,
-    hijacks: mpsc::Sender<Hijack>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// What a handler wants of its connection.
+enum Order {
+    Hijack(Hijack),
+    /// To be driven by a thread of its own.
+    Alone,
+    /// No more.
+    Together,
 }
 
 impl Peer {
@@ -78,10 +91,19 @@ impl Peer {
 
     /// Gives the socket away; the request never gets an ordinary answer.
     pub(crate) async fn hijack(&self, hijack: Hijack) -> Response<Body> {
-        if self.hijacks.send(hijack).await.is_err() {
+        if self.orders.send(Order::Hijack(hijack)).await.is_err() {
             tracing::debug!("hijack of a connection that has ended");
         }
         pending().await
+    }
+
+    /// Does `work`, which reads a large body, while a thread of its own drives the connection.
+    pub(crate) async fn alone<T>(&self, work: impl Future<Output = T>) -> T {
+        // a connection that has ended drops this future
+        let _ = self.orders.send(Order::Alone).await;
+        let done = work.await;
+        let _ = self.orders.send(Order::Together).await;
+        done
     }
 }
 
@@ -89,12 +111,12 @@ impl Peer {
 pub(crate) async fn run<S, A, F>(socket: S, answer: A, mut stopping: watch::Receiver<bool>, alive: mpsc::Sender<()>)
 where
     S: Socket,
-    A: Fn(Peer, Request<Incoming>) -> F + Send + Unpin,
+    A: Fn(Peer, Request<Incoming>) -> F + Send + Unpin + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let Ok(watched) = socket.watch() else { return };
-    let (hijacks, mut hijacked) = mpsc::channel(1);
-    let peer = Peer { socket: Arc::new(watched), hijacks };
+    let (sender, mut orders) = mpsc::channel(1);
+    let peer = Peer { socket: Arc::new(watched), orders: sender };
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(peer.clone(), request);
         Box::pin(async move { Ok::<_, Infallible>(answer.await) })
@@ -107,17 +129,26 @@ where
         .half_close(true)
         .serve_connection(TokioIo::new(socket), service);
     let hijack = loop {
-        tokio::select! {
-            // the hijack first: it is there before hyper finds out that the handler will not answer
-            biased;
-            Some(hijack) = hijacked.recv() => break hijack,
-            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "connection");
+        match next(&mut connection, &mut orders, &mut stopping).await {
+            None => return,
+            Some(Order::Hijack(hijack)) => break hijack,
+            Some(Order::Together) => {}
+            Some(Order::Alone) => {
+                let runtime = tokio::runtime::Handle::current();
+                let alone = tokio::task::spawn_blocking(move || {
+                    let order = runtime.block_on(next(&mut connection, &mut orders, &mut stopping));
+                    (connection, orders, stopping, order)
+                });
+                // it panics only if a handler does, and then the connection is over
+                let Ok(back) = alone.await else { return };
+                let order;
+                (connection, orders, stopping, order) = back;
+                match order {
+                    None => return,
+                    Some(Order::Hijack(hijack)) => break hijack,
+                    Some(Order::Alone | Order::Together) => {}
                 }
-                return;
             }
-            Ok(()) = stopping.changed() => std::pin::Pin::new(&mut connection).graceful_shutdown(),
         }
     };
     let parts = connection.into_parts();
@@ -131,6 +162,32 @@ where
     match socket.into_fd() {
         Ok(fd) => hijack.run(fd, parts.read_buf).await,
         Err(error) => tracing::warn!(%error, "socket of a hijacked connection"),
+    }
+}
+
+/// Drives the connection until a handler wants something of it, or (`None`) to its end.
+async fn next<S: Socket, V>(
+    connection: &mut http1::Connection<TokioIo<S>, V>,
+    orders: &mut mpsc::Receiver<Order>,
+    stopping: &mut watch::Receiver<bool>,
+) -> Option<Order>
+where
+    V: HttpService<Incoming, ResBody = Body, Error = Infallible> + Unpin,
+    V::Future: Unpin,
+{
+    loop {
+        tokio::select! {
+            // the order first: a hijack is there before hyper finds out that the handler will not answer
+            biased;
+            Some(order) = orders.recv() => return Some(order),
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "connection");
+                }
+                return None;
+            }
+            Ok(()) = stopping.changed() => std::pin::Pin::new(&mut *connection).graceful_shutdown(),
+        }
     }
 }
 

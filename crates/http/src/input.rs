@@ -1,14 +1,19 @@
 //! Bodies of requests: JSON documents with a limit and Docker's refusals, and byte streams for the engine.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use wharf_api::go::GoValue;
 use wharf_engine::{ByteFeed, ByteSource};
 
+use crate::connection::Peer;
 use crate::failure::Failure;
 use crate::syntax;
 
@@ -17,6 +22,11 @@ const LIMIT: usize = 4 * 1024 * 1024;
 
 /// What is read of a body that nobody wants any more, in bytes: enough for what is on its way when the answer comes.
 const DRAIN: usize = 16 * 1024 * 1024;
+
+/// Small frames are sent on together when they are this many bytes.
+const GATHER: usize = 64 * 1024;
+/// A frame of this many bytes is sent on as it is, without a copy.
+const LARGE: usize = 16 * 1024;
 
 /// Reads a whole body.
 async fn whole(mut body: Incoming) -> Result<Bytes, Failure> {
@@ -98,31 +108,100 @@ fn refusal<T: GoValue>(text: &str, error: &serde_json::Error) -> String {
 /// Feeds the body to a blocking reader of the engine; the feed's end is the body's end.
 pub(crate) fn source(mut body: Incoming) -> ByteSource {
     let (feed, source) = ByteSource::channel();
-    tokio::spawn(async move { pump(&mut body, feed).await });
+    tokio::spawn(async move {
+        pump(&mut body, feed).await;
+        drain(body).await;
+    });
     source
 }
 
-async fn pump(body: &mut Incoming, feed: ByteFeed) {
-    while let Some(frame) = body.frame().await {
-        let item = match frame.map(hyper::body::Frame::into_data) {
-            Ok(Ok(data)) => Ok(data),
-            Ok(Err(_trailers)) => continue,
-            Err(error) => Err(std::io::Error::other(error)),
-        };
-        let failed = item.is_err();
-        if failed {
-            let _ = feed.send(item).await;
-            return;
+/// Does `work` with a reader of the body; a thread of its own reads the socket meanwhile.
+pub(crate) async fn upload<F: Future>(
+    peer: &Peer,
+    mut body: Incoming,
+    work: impl FnOnce(ByteSource) -> F,
+) -> F::Output {
+    let (feed, source) = ByteSource::channel();
+    let mut work = pin!(work(source));
+    let done = async {
+        tokio::select! {
+            done = &mut work => done,
+            () = pump(&mut body, feed) => work.await,
         }
-        if feed.send(item).await.is_err() {
-            return drain(body).await;
+    };
+    let done = peer.alone(done).await;
+    tokio::spawn(drain(body));
+    done
+}
+
+/// Sends on what is there; small frames are gathered until the socket has no more.
+async fn pump(body: &mut Incoming, feed: ByteFeed) {
+    let mut gathered = BytesMut::new();
+    loop {
+        match next(body, !gathered.is_empty()).await {
+            Next::Frame(Ok(frame)) => {
+                let Ok(data) = frame.into_data() else { continue };
+                if data.is_empty() {
+                    continue;
+                }
+                if data.len() < LARGE {
+                    gathered.extend_from_slice(&data);
+                }
+                if gathered.len() >= GATHER || data.len() >= LARGE {
+                    if !gathered.is_empty() && feed.send(Ok(gathered.split().freeze())).await.is_err() {
+                        return;
+                    }
+                    if data.len() >= LARGE && feed.send(Ok(data)).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            Next::Frame(Err(error)) => {
+                let _ = feed.send(Err(std::io::Error::other(error))).await;
+                return;
+            }
+            Next::NotYet => {
+                if feed.send(Ok(gathered.split().freeze())).await.is_err() {
+                    return;
+                }
+            }
+            Next::End => {
+                if gathered.is_empty() || feed.send(Ok(gathered.freeze())).await.is_ok() {
+                    feed.finish();
+                }
+                return;
+            }
         }
     }
 }
 
+enum Next {
+    Frame(hyper::Result<Frame<Bytes>>),
+    /// The connection had its turn and brought nothing.
+    NotYet,
+    End,
+}
+
+/// The next frame; with `hurry` it is waited for only as long as the connection has bytes.
+async fn next(body: &mut Incoming, hurry: bool) -> Next {
+    let mut turns = 0;
+    poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+        Poll::Ready(Some(frame)) => Poll::Ready(Next::Frame(frame)),
+        Poll::Ready(None) => Poll::Ready(Next::End),
+        Poll::Pending if hurry && turns == 0 => {
+            turns += 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending if hurry => Poll::Ready(Next::NotYet),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
 /// Reads on when the engine wants no more: a client that is still sending sees the answer only once its bytes are taken, and
 /// a reset connection otherwise.
-async fn drain(body: &mut Incoming) {
+async fn drain(mut body: Incoming) {
     let mut left = DRAIN;
     while let Some(Ok(frame)) = body.frame().await {
         let n = frame.data_ref().map_or(0, Bytes::len);

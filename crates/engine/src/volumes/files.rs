@@ -4,7 +4,6 @@
 //! consistency, the running containers that use the volume are paused for as long as its files are read.
 
 use std::future::Future;
-use std::io::BufReader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -127,8 +126,7 @@ impl Engine {
     pub async fn volume_import(&self, request: CreateVolume, replace: bool, source: ByteSource) -> Result<Volume> {
         let (inner, request) = (self.inner.clone(), request.request());
         to_the_end(blocking(move || {
-            let input = BufReader::with_capacity(256 << 10, source);
-            let (volume, new) = inner.volumes.import(request, input, replace, &|| Ok(()))?;
+            let (volume, new) = inner.volumes.import(request, source, replace, &|| Ok(()))?;
             inner.volume_event(if new { "create" } else { "import" }, &volume.name, &volume.driver);
             inner.volume_in_full(&volume)
         }))

@@ -43,7 +43,9 @@ pub(super) async fn put(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
         keep_kinds: call.query.flag("noOverwriteDirNonDir"),
         copy_owner: call.query.flag("copyUIDGID"),
     };
-    call.engine.container_extract(name, path(call)?, options, input::source(body)).await?;
+    let path = path(call)?;
+    let extract = |source| call.engine.container_extract(name, path, options, source);
+    input::upload(&call.peer, body, extract).await?;
     Ok(body::empty(StatusCode::OK))
 }
 

@@ -83,7 +83,8 @@ pub(super) async fn files(call: &Call<'_>, name: &str, verb: VolumeVerb<'_>, bod
                 options: map(call, "options")?,
                 labels: map(call, "labels")?,
             };
-            let volume = engine.volume_import(request, query.flag("replace"), input::source(body)).await?;
+            let import = |source| engine.volume_import(request, query.flag("replace"), source);
+            let volume = input::upload(&call.peer, body, import).await?;
             created(&json::volume(volume))
         }
         V::Clone => {
