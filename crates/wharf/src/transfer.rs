@@ -1,6 +1,6 @@
 //! Bytes on their way in a copy: counted, and shown while they move.
 
-use std::io::{self, IsTerminal as _, Read};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -12,13 +12,13 @@ use crate::{human, output};
 const EVERY: Duration = Duration::from_millis(75);
 
 /// A stream whose bytes are counted.
-pub(crate) struct Counted<R> {
-    inner: R,
+pub(crate) struct Counted<T> {
+    inner: T,
     bytes: Arc<AtomicU64>,
 }
 
-impl<R: Read> Counted<R> {
-    pub(crate) fn new(inner: R, bytes: Arc<AtomicU64>) -> Self {
+impl<T> Counted<T> {
+    pub(crate) fn new(inner: T, bytes: Arc<AtomicU64>) -> Self {
         Self { inner, bytes }
     }
 }
@@ -28,6 +28,18 @@ impl<R: Read> Read for Counted<R> {
         let count = self.inner.read(into)?;
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
+    }
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

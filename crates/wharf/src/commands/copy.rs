@@ -4,7 +4,7 @@
 //! the destination is the folder to copy into or the new name of the copy) is decided here, from what is on both sides.
 
 use std::ffi::OsString;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
@@ -26,6 +26,7 @@ use crate::{json, output, streams};
 /// Links at the end of a destination that are followed, as docker does.
 const LINKS: u32 = 10;
 const BUFFER: usize = 256 << 10;
+const TAR: &str = "application/x-tar";
 const NO_DIRECTORY: &str = "no such directory";
 const NOT_A_DIRECTORY: &str = "not a directory";
 
@@ -193,16 +194,17 @@ fn to_container(call: &Call<'_>, local: &str, name: &str, inside: &str) -> Outco
     let client = call.client()?;
     let destination = inner_destination(client, name, inside)?;
     let progress = progress(call, "Copying to container - ");
-    let send = |source: &mut dyn Read, folder: &Path| -> Outcome {
-        let mut counted = Counted::new(source, progress.bytes());
-        put(client, name, folder, call.flags.on("archive"), &mut counted)
-    };
+    let own = call.flags.on("archive");
     let done = match &local {
         None if !destination.folder => {
             client.get(&path(name, "json"), &Query::new())?;
             return Err(Exit::error(format!("destination \"{name}:{inside}\" must be a directory")));
         }
-        None => send(&mut io::stdin().lock(), &destination.path),
+        None => {
+            let mut counted = Counted::new(io::stdin().lock(), progress.bytes());
+            let query = put_query(&destination.path, own);
+            client.upload(Method::Put, &path(name, "archive"), &query, TAR, &mut counted).map(drop).map_err(Exit::from)
+        }
         Some(local) => {
             let source = local_source(local, call.flags.on("follow-link"))?;
             let arranged = arrange(&source, &destination);
@@ -211,14 +213,13 @@ fn to_container(call: &Call<'_>, local: &str, name: &str, inside: &str) -> Outco
                 client.get(&path(name, "json"), &Query::new())?;
             }
             let (folder, names) = arranged?;
-            let packed = Packed::start(&source, &names)?;
-            let mut reader = packed.reader;
-            let sent = send(&mut reader, &folder);
-            drop(reader);
-            // an engine that refuses stops reading: then its answer says why, not the packer
-            match (sent, packed.thread.join().unwrap_or_else(|_| Err(Exit::error("packing panicked")))) {
-                (Ok(()), packed) => packed,
-                (Err(refused), _) => Err(refused),
+            let packing = Packing::open(&source, &names)?;
+            let mut spoilt = None;
+            let write = |out: &mut dyn Write| packing.write(Counted::new(out, progress.bytes()), &mut spoilt);
+            let sent = client.upload_written(Method::Put, &path(name, "archive"), &put_query(&folder, own), TAR, write);
+            match spoilt {
+                Some(unreadable) => Err(unreadable),
+                None => sent.map(drop).map_err(Exit::from),
             }
         }
     };
@@ -226,13 +227,11 @@ fn to_container(call: &Call<'_>, local: &str, name: &str, inside: &str) -> Outco
     done
 }
 
-fn put(client: &Client, name: &str, folder: &Path, own: bool, source: &mut dyn Read) -> Outcome {
-    let query = Query::new()
+fn put_query(folder: &Path, own: bool) -> Query {
+    Query::new()
         .when(own, "copyUIDGID", "true")
         .with("noOverwriteDirNonDir", "true")
-        .with("path", folder.to_string_lossy());
-    client.upload(Method::Put, &path(name, "archive"), &query, "application/x-tar", source)?;
-    Ok(())
+        .with("path", folder.to_string_lossy())
 }
 
 /// Looks at the destination in the container; a link at its end is followed, also to where nothing is yet.
@@ -293,14 +292,14 @@ fn unresolved(path: &Path, error: &io::Error) -> Exit {
     Exit::error(crate::go::path_error("lstat", at, error))
 }
 
-/// A tar of the source that a thread writes while it is being sent.
-struct Packed {
-    reader: io::PipeReader,
-    thread: std::thread::JoinHandle<Outcome>,
+/// The source, opened, and its name in the archive.
+struct Packing {
+    place: OwnedFd,
+    shown: PathBuf,
 }
 
-impl Packed {
-    fn start(source: &End, names: &Names) -> Result<Packed, Exit> {
+impl Packing {
+    fn open(source: &End, names: &Names) -> Result<Packing, Exit> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (parent, last) = split(&source.path);
         let named = if last == "." { source.path.clone() } else { parent.join(&last) };
@@ -309,15 +308,23 @@ impl Packed {
             Names::Kept => PathBuf::from(last),
             Names::First { to, .. } => PathBuf::from(to),
         };
-        let (reader, writer) = io::pipe()?;
-        // fewer, larger steps; when the system's limit is lower it works just as well
-        let _ = rustix::pipe::fcntl_setpipe_size(&writer, 1 << 20);
-        let thread = std::thread::spawn(move || {
-            let out = io::BufWriter::with_capacity(BUFFER, writer);
-            let packed = wharf_archive::pack_resource(place, &shown, out, &|| Ok(()));
-            packed.map(drop).map_err(|error| Exit::error(error.to_string()))
-        });
-        Ok(Packed { reader, thread })
+        Ok(Packing { place, shown })
+    }
+
+    /// Writes the archive. What is wrong with the source goes to `spoilt`; what is wrong with `out` is the answer.
+    fn write(&self, out: impl Write, spoilt: &mut Option<Exit>) -> io::Result<()> {
+        let packed = rustix::io::fcntl_dupfd_cloexec(&self.place, 0)
+            .map_err(|errno| at("open", &self.shown, errno))
+            .map(|place| wharf_archive::pack_resource(place, &self.shown, out, &|| Ok(())));
+        let other = match packed {
+            Ok(Ok(_)) => return Ok(()),
+            // an engine that refuses stops reading: then its answer says why
+            Ok(Err(wharf_archive::Error::Stream { source, .. })) => return Err(source),
+            Ok(Err(error)) => Exit::error(error.to_string()),
+            Err(exit) => exit,
+        };
+        *spoilt = Some(other);
+        Err(io::ErrorKind::Other.into())
     }
 }
 

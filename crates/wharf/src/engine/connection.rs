@@ -54,6 +54,47 @@ pub(crate) struct Body {
     keep: bool,
 }
 
+/// Writes a request's body.
+pub(crate) type BodyWriter<'a> = dyn FnMut(&mut dyn Write) -> io::Result<()> + 'a;
+
+/// A chunked body on its way: small pieces are gathered, large ones go out without a copy.
+struct Chunks<'a> {
+    stream: &'a mut Stream,
+    gathered: Vec<u8>,
+}
+
+impl Chunks<'_> {
+    fn send(&mut self, piece: &[u8]) -> io::Result<()> {
+        write!(self.stream, "{:x}\r\n", piece.len())?;
+        self.stream.write_all(piece)?;
+        self.stream.write_all(b"\r\n")
+    }
+}
+
+impl Write for Chunks<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.gathered.len() + bytes.len() > CHUNK {
+            self.flush()?;
+        }
+        if bytes.len() >= CHUNK {
+            self.send(bytes)?;
+        } else {
+            self.gathered.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.gathered.is_empty() {
+            let piece = std::mem::take(&mut self.gathered);
+            self.send(&piece)?;
+            self.gathered = piece;
+            self.gathered.clear();
+        }
+        Ok(())
+    }
+}
+
 impl Connection {
     pub(crate) fn new(stream: Stream) -> Self {
         Self { stream, buffer: Vec::new(), at: 0 }
@@ -80,6 +121,14 @@ impl Connection {
                 return Ok(());
             }
         }
+    }
+
+    /// Sends what `write` writes as a chunked request body. When it fails the body has no end, and the engine sees that.
+    pub(crate) fn write_body(&mut self, write: &mut BodyWriter<'_>) -> io::Result<()> {
+        let mut chunks = Chunks { stream: &mut self.stream, gathered: Vec::with_capacity(CHUNK) };
+        write(&mut chunks)?;
+        chunks.flush()?;
+        self.stream.write_all(b"0\r\n\r\n")
     }
 
     fn fill(&mut self) -> io::Result<usize> {
@@ -192,8 +241,14 @@ impl Body {
     }
 
     fn take(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.connection.at == self.connection.buffer.len() && self.connection.fill()? == 0 {
-            return Ok(0);
+        if self.connection.at == self.connection.buffer.len() {
+            // nothing is left over: much goes where it is wanted without a copy
+            if into.len() >= CHUNK {
+                return self.connection.stream.read(into);
+            }
+            if self.connection.fill()? == 0 {
+                return Ok(0);
+            }
         }
         let ready = &self.connection.buffer[self.connection.at..];
         let count = ready.len().min(into.len());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::connection::Connection;
+use super::connection::{BodyWriter, Connection};
 use super::{Address, Body, Error, Head, Query, Stream};
 
 /// The newest API version this client knows.
@@ -76,6 +76,8 @@ enum Payload<'a> {
     Nothing,
     Json(&'a Value),
     Stream(&'static str, &'a mut dyn Read),
+    /// The same, from somebody who writes it.
+    Written(&'static str, &'a mut BodyWriter<'a>),
 }
 
 impl Client {
@@ -159,7 +161,7 @@ impl Client {
             }
             Payload::Nothing => {}
             Payload::Json(_) => head.push_str("Content-Type: application/json\r\n"),
-            Payload::Stream(kind, _) => {
+            Payload::Stream(kind, _) | Payload::Written(kind, _) => {
                 _ = write!(head, "Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\n");
             }
         }
@@ -188,17 +190,18 @@ impl Client {
         };
         let mut attempt = |connection: &mut Connection, again: bool| -> io::Result<Head> {
             connection.write(head.as_bytes())?;
-            if let Payload::Stream(_, source) = &mut payload {
-                if again {
-                    return Err(io::ErrorKind::BrokenPipe.into());
-                }
+            let sent = match &mut payload {
+                Payload::Nothing | Payload::Json(_) => Ok(()),
+                // what went out once is not there a second time
+                Payload::Stream(..) | Payload::Written(..) if again => return Err(io::ErrorKind::BrokenPipe.into()),
+                Payload::Stream(_, source) => connection.write_chunked(*source),
+                Payload::Written(_, write) => connection.write_body(*write),
+            };
+            match sent {
                 // an engine that refuses early closes its side: its answer is still there to be read
-                match connection.write_chunked(*source) {
-                    Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
-                    _ => {}
-                }
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+                _ => connection.head(),
             }
-            connection.head()
         };
         let response = match attempt(&mut connection, false) {
             // a kept connection may have been closed by the engine meanwhile
@@ -413,6 +416,18 @@ impl Client {
         source: &mut dyn Read,
     ) -> Result<(Head, Body), Error> {
         self.send(method, path, query, &[], Payload::Stream(kind, source))
+    }
+
+    /// Sends what `write` writes as the given content type; the answer is read as it comes.
+    pub(crate) fn upload_written(
+        &self,
+        method: Method,
+        path: &str,
+        query: &Query,
+        kind: &'static str,
+        mut write: impl FnMut(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<(Head, Body), Error> {
+        self.send(method, path, query, &[], Payload::Written(kind, &mut write))
     }
 
     /// `POST` that turns the connection into a raw stream: the stream, what was already read, and the content type.
