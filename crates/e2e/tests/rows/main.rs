@@ -47,6 +47,7 @@ mod configuration;
 mod copy;
 mod daemon;
 mod durability;
+mod ecosystem;
 mod engines;
 mod etc;
 mod health;
