@@ -7,13 +7,12 @@ use crate::convert::blkio_weight_to_io_weight;
 use crate::error::Error;
 use crate::files::Dir;
 use crate::limits::{BlockIo, ThrottleDevice};
-use crate::v1::folder;
 
 pub(crate) fn apply_v1(cgroup: &Cgroup, io: &BlockIo) -> Result<(), Error> {
     if *io == BlockIo::default() {
         return Ok(());
     }
-    let dir = folder(cgroup, "blkio")?;
+    let dir = cgroup.folder("blkio")?;
     // CFQ's name until 5.0, BFQ's since
     let weight_file = if dir.exists("blkio.weight") { "blkio.weight" } else { "blkio.bfq.weight" };
     if let Some(weight) = io.weight.filter(|weight| *weight != 0) {

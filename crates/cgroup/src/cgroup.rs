@@ -9,9 +9,7 @@ use rustix::fs::OFlags;
 use crate::error::Error;
 use crate::files::Dir;
 use crate::hierarchy::{Hierarchy, Kind};
-use crate::limits::Limits;
 use crate::path::CgroupPath;
-use crate::{v1, v2};
 
 /// A cgroup in every hierarchy of this machine. Holds open descriptors of the folders, so it stays right whatever is
 /// mounted over them.
@@ -97,6 +95,11 @@ impl Cgroup {
             .or_else(|| self.unified.as_ref().filter(|part| part.has(controller)).map(|part| &part.dir))
     }
 
+    /// The folder of a controller that a limit needs.
+    pub(crate) fn folder(&self, controller: &str) -> Result<&Dir, Error> {
+        self.dir(controller).ok_or_else(|| Error::Unsupported { what: format!("the {controller} controller") })
+    }
+
     pub(crate) fn v1_dir(&self, controller: &str) -> Option<&Dir> {
         self.parts.iter().find(|part| part.has(controller)).map(|part| &part.dir)
     }
@@ -121,21 +124,6 @@ impl Cgroup {
                 .map_err(|errno| Error::kernel("duplicate descriptor of", part.dir.path(), errno))
         };
         Ok(JoinFds { tasks, unified: self.unified.as_ref().map(clone).transpose()? })
-    }
-
-    /// Changes limits of a living cgroup; `None` and empty lists leave things alone.
-    ///
-    /// # Errors
-    /// [`Error::InvalidInput`], [`Error::Unsupported`], [`Error::Kernel`] (`EBUSY`: below the present usage).
-    pub fn update(&self, limits: &Limits) -> Result<(), Error> {
-        self.apply(limits, false)
-    }
-
-    pub(crate) fn apply(&self, limits: &Limits, fresh: bool) -> Result<(), Error> {
-        match self.unified_dir() {
-            Some(dir) if self.kind() == Kind::V2 => v2::apply(self, dir, limits, fresh),
-            _ => v1::apply(self, limits, fresh),
-        }
     }
 
     /// Every process inside, those in nested cgroups included; as this process's PID namespace numbers them.

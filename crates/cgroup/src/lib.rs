@@ -11,15 +11,19 @@
 //! A v1 hierarchy is entered by the process itself writing `0` into an already open `tasks` file, which needs no such
 //! wait; the v2 hierarchy is entered at birth by `clone3(CLONE_INTO_CGROUP)`.
 
+mod alike;
+mod apply;
 mod blkio;
 mod cgroup;
 mod convert;
+mod device;
 mod devices;
 mod error;
 mod files;
 mod hierarchy;
 mod kill;
 mod limits;
+mod make;
 mod oom;
 mod path;
 mod remove;
@@ -29,7 +33,7 @@ mod v2;
 
 pub use cgroup::{Cgroup, JoinFds};
 pub use convert::{blkio_weight_to_io_weight, cpu_shares_to_weight, memory_swap_to_swap_max};
-pub use devices::{Access, DeviceKind, DeviceRule, OCI_DEFAULT_DEVICES};
+pub use device::{Access, DeviceKind, DeviceRule, OCI_DEFAULT_DEVICES};
 pub use error::Error;
 pub use hierarchy::{Hierarchy, Kind};
 pub use limits::{

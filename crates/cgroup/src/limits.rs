@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::devices::DeviceRule;
+use crate::device::DeviceRule;
 
 /// All limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use crate::cgroup::Cgroup;
 use crate::error::Error;
 use crate::files::Dir;
 use crate::limits::{Cpu, Limits, Memory, Network};
-use crate::{blkio, devices, v2};
+use crate::{alike, blkio, devices};
 
 pub(crate) fn apply(cgroup: &Cgroup, limits: &Limits, fresh: bool) -> Result<(), Error> {
     if !limits.unified.is_empty() {
@@ -14,21 +14,13 @@ pub(crate) fn apply(cgroup: &Cgroup, limits: &Limits, fresh: bool) -> Result<(),
     }
     memory(cgroup, &limits.memory, fresh)?;
     cpu(cgroup, &limits.cpu)?;
-    cpuset(cgroup, &limits.cpu)?;
-    if let Some(limit) = limits.pids.filter(|limit| !fresh || *limit > 0) {
-        let value = if limit > 0 { limit.to_string() } else { "max".to_owned() };
-        folder(cgroup, "pids")?.write_limit("pids.max", &value)?;
-    }
+    alike::cpuset(cgroup, &limits.cpu)?;
+    alike::pids(cgroup, limits, fresh)?;
     blkio::apply_v1(cgroup, &limits.block_io)?;
-    hugetlb(cgroup, limits)?;
-    v2::rdma(cgroup, limits)?;
+    alike::hugetlb(cgroup, limits)?;
+    alike::rdma(cgroup, limits)?;
     network(cgroup, &limits.network)?;
     devices::apply_v1(cgroup, &limits.devices)
-}
-
-/// The folder of a controller that a limit needs.
-pub(crate) fn folder<'a>(cgroup: &'a Cgroup, controller: &str) -> Result<&'a Dir, Error> {
-    cgroup.dir(controller).ok_or_else(|| Error::Unsupported { what: format!("the {controller} controller") })
 }
 
 fn memory(cgroup: &Cgroup, memory: &Memory, fresh: bool) -> Result<(), Error> {
@@ -38,7 +30,7 @@ fn memory(cgroup: &Cgroup, memory: &Memory, fresh: bool) -> Result<(), Error> {
     if *memory == Memory::default() {
         return Ok(());
     }
-    let dir = folder(cgroup, "memory")?;
+    let dir = cgroup.folder("memory")?;
     if memory.limit == Some(-1) && memory.swap.unwrap_or(0) == 0 && !fresh && dir.exists(SWAP) {
         swap = Some(-1);
     }
@@ -118,7 +110,7 @@ fn cpu(cgroup: &Cgroup, cpu: &Cpu) -> Result<(), Error> {
     if !any {
         return Ok(());
     }
-    let dir = folder(cgroup, "cpu")?;
+    let dir = cgroup.folder("cpu")?;
     if let Some(shares) = cpu.shares.filter(|shares| *shares != 0) {
         dir.write_limit("cpu.shares", &shares.to_string())?;
         // out of range is clamped by the kernel without a word
@@ -168,41 +160,12 @@ fn bandwidth(dir: &Dir, cpu: &Cpu) -> Result<(), Error> {
     write("cpu.cfs_burst_us", &burst)
 }
 
-pub(crate) fn cpuset(cgroup: &Cgroup, cpu: &Cpu) -> Result<(), Error> {
-    for (file, value) in [("cpuset.cpus", &cpu.cpus), ("cpuset.mems", &cpu.mems)] {
-        if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
-            folder(cgroup, "cpuset")?.write_limit(file, value)?;
-        }
-    }
-    Ok(())
-}
-
-/// v1 and v2 name the files alike but for the last word.
-pub(crate) fn hugetlb(cgroup: &Cgroup, limits: &Limits) -> Result<(), Error> {
-    for entry in &limits.hugetlb {
-        let size = &entry.page_size;
-        if size.is_empty() || !size.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Error::InvalidInput { field: "hugepage size", reason: format!("`{size}`") });
-        }
-        let dir = folder(cgroup, "hugetlb")?;
-        let last = if cgroup.v1_dir("hugetlb").is_some() { "limit_in_bytes" } else { "max" };
-        let value = entry.limit.to_string();
-        dir.write_limit(&format!("hugetlb.{size}.{last}"), &value)?;
-        // reservations count apart since 5.7; without this a process may reserve what it can never touch
-        match dir.write(&format!("hugetlb.{size}.rsvd.{last}"), &value) {
-            Err(error) if error.errno() == Some(Errno::NOENT) => {}
-            other => other?,
-        }
-    }
-    Ok(())
-}
-
 fn network(cgroup: &Cgroup, network: &Network) -> Result<(), Error> {
     if let Some(class) = network.class_id {
-        folder(cgroup, "net_cls")?.write_limit("net_cls.classid", &class.to_string())?;
+        cgroup.folder("net_cls")?.write_limit("net_cls.classid", &class.to_string())?;
     }
     for entry in &network.priorities {
-        folder(cgroup, "net_prio")?.write_limit("net_prio.ifpriomap", &format!("{} {}", entry.name, entry.priority))?;
+        cgroup.folder("net_prio")?.write_limit("net_prio.ifpriomap", &format!("{} {}", entry.name, entry.priority))?;
     }
     Ok(())
 }

@@ -5,19 +5,16 @@ use crate::convert::{cpu_shares_to_weight, memory_swap_to_swap_max, or_max};
 use crate::error::Error;
 use crate::files::Dir;
 use crate::limits::{Cpu, Limits, Memory};
-use crate::{blkio, devices, v1};
+use crate::{alike, blkio, devices};
 
 pub(crate) fn apply(cgroup: &Cgroup, dir: &Dir, limits: &Limits, fresh: bool) -> Result<(), Error> {
     memory(dir, &limits.memory, fresh)?;
     cpu(dir, &limits.cpu)?;
-    v1::cpuset(cgroup, &limits.cpu)?;
-    if let Some(limit) = limits.pids.filter(|limit| !fresh || *limit > 0) {
-        let value = if limit > 0 { limit.to_string() } else { "max".to_owned() };
-        dir.write_limit("pids.max", &value)?;
-    }
+    alike::cpuset(cgroup, &limits.cpu)?;
+    alike::pids(cgroup, limits, fresh)?;
     blkio::apply_v2(dir, &limits.block_io)?;
-    v1::hugetlb(cgroup, limits)?;
-    rdma(cgroup, limits)?;
+    alike::hugetlb(cgroup, limits)?;
+    alike::rdma(cgroup, limits)?;
     if limits.network.class_id.is_some() || !limits.network.priorities.is_empty() {
         return Err(Error::Unsupported { what: "network classes and priorities (cgroup v1 settings)".to_owned() });
     }
@@ -115,21 +112,6 @@ fn cpu_max(cpu: &Cpu, current: &str) -> String {
         Some(period) => format!("{quota} {period}"),
         None => format!("{quota} {old_period}"),
     }
-}
-
-/// The controller is the same in v1 and v2.
-pub(crate) fn rdma(cgroup: &Cgroup, limits: &Limits) -> Result<(), Error> {
-    for entry in &limits.rdma {
-        let mut line = entry.device.clone();
-        if let Some(handles) = entry.hca_handles {
-            line.push_str(&format!(" hca_handle={handles}"));
-        }
-        if let Some(objects) = entry.hca_objects {
-            line.push_str(&format!(" hca_object={objects}"));
-        }
-        v1::folder(cgroup, "rdma")?.write_limit("rdma.max", &line)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
