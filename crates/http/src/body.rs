@@ -11,6 +11,11 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+/// Content type of a raw stream, and of a framed one before v1.42 and for clients that did not ask for an upgrade.
+pub(crate) const RAW_STREAM: &str = "application/vnd.docker.raw-stream";
+/// Content type of a framed stream.
+pub(crate) const MULTIPLEXED_STREAM: &str = "application/vnd.docker.multiplexed-stream";
+
 type Later = Pin<Box<dyn Future<Output = Bytes> + Send>>;
 type Poller = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> + Send>;
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;

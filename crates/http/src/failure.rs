@@ -74,7 +74,7 @@ impl Failure {
             }
             Form::Stream => {
                 let mut response = Response::new(Body::from(Bytes::from(self.message + "\r\n")));
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(crate::hijack::RAW_STREAM));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(body::RAW_STREAM));
                 response.headers_mut().insert(hyper::header::CONNECTION, HeaderValue::from_static("close"));
                 response
             }

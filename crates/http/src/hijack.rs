@@ -8,12 +8,8 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::UPGRADE;
 
+use crate::body::{MULTIPLEXED_STREAM, RAW_STREAM};
 use crate::version::{ApiVersion, MULTIPLEXED_TYPE_SINCE};
-
-/// Content type of a raw stream, and of a framed one before v1.42 and for clients that did not ask for an upgrade.
-pub(crate) const RAW_STREAM: &str = "application/vnd.docker.raw-stream";
-/// Content type of a framed stream.
-pub(crate) const MULTIPLEXED_STREAM: &str = "application/vnd.docker.multiplexed-stream";
 
 type Run = Box<dyn FnOnce(OwnedFd, Bytes) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 

@@ -6,6 +6,7 @@ mod containers;
 mod execs;
 mod images;
 mod networks;
+mod progress;
 mod registry;
 mod streams;
 mod system;

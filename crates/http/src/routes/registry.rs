@@ -11,7 +11,7 @@ use wharf_api::go::Any;
 use wharf_api::image::{AuthConfig, Authenticated, Descriptor, Distribution, SearchResult};
 use wharf_engine::{Credentials, PullOptions, PushOptions, RegistryAccess};
 
-use super::images::{messages, progressing};
+use super::progress::{messages, progressing};
 use super::{Answer, Call, ok};
 use crate::body::{self, Body};
 use crate::failure::Failure;
