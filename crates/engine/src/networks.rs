@@ -43,6 +43,10 @@ pub struct Network {
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Only a configuration for others.
+    pub config_only: bool,
+    /// Whose configuration it has; empty for its own.
+    pub config_from: String,
     /// Running containers on it.
     pub containers: BTreeMap<ContainerId, NetworkContainer>,
 }
@@ -107,7 +111,7 @@ pub struct CreateNetwork {
     /// Only a configuration for others.
     pub config_only: bool,
     /// With the configuration of another.
-    pub config_from: bool,
+    pub config_from: Option<String>,
 }
 
 impl Inner {
@@ -147,6 +151,8 @@ impl Inner {
             ingress: network.ingress,
             options: network.options.clone(),
             labels: network.labels.clone(),
+            config_only: network.config_only,
+            config_from: network.config_from.clone(),
             containers: self.networks.endpoints(network).into_iter().map(on).collect(),
         }
     }
@@ -220,15 +226,12 @@ impl Engine {
         if request.ingress {
             return Err(Error::Forbidden("Ingress network can only be global scope network".into()));
         }
-        if request.config_only || request.config_from {
-            return Err(Error::NotImplemented(
-                "configuration networks (--config-only, --config-from) are not supported".into(),
-            ));
-        }
         let driver = if request.driver.is_empty() { "bridge".to_owned() } else { request.driver.clone() };
-        let name = request.name.clone();
+        let (name, config_only) = (request.name.clone(), request.config_only);
         let mut options = request.options;
-        for (name, value) in self.inner.config.network.options.get(&driver).into_iter().flatten() {
+        // the daemon's options are for networks that say themselves what they are
+        let defaults = self.inner.config.network.options.get(&driver);
+        for (name, value) in defaults.into_iter().flatten().filter(|_| request.config_from.is_none()) {
             options.entry(name.clone()).or_insert_with(|| value.clone());
         }
         let wish = wharf_net::NetworkRequest {
@@ -244,10 +247,13 @@ impl Engine {
             pools: request.pools.into_iter().map(pool).collect(),
             options,
             labels: request.labels,
+            config_only: request.config_only,
+            config_from: request.config_from,
         };
         let inner = self.inner.clone();
         let made = blocking(move || Ok(inner.networks.create(&wish)?)).await?;
-        self.inner.network_event("create", &made.id, &name, &driver, None);
+        let driver = if config_only { "null" } else { &driver };
+        self.inner.network_event("create", &made.id, &name, driver, None);
         Ok((made.id, made.warning))
     }
 
@@ -313,6 +319,7 @@ impl Engine {
                 let declared =
                     inner.index.all().iter().any(|h| h.container().network.networks.contains_key(&network.name));
                 let wanted = !is_predefined(&network)
+                    && !network.config_only
                     && !declared
                     && until.is_none_or(|u| i128::from(network.created) < u)
                     && filters.labels("label", label)

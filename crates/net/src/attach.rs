@@ -16,8 +16,8 @@ use crate::publish::Policy;
 use crate::rows::{self, Reservation};
 use crate::wall::Change;
 use crate::{
-    Attach, ContainerId, Driver, Endpoint, EndpointId, EndpointRequest, Error, Netns, Network, Networks, Result,
-    Sandbox, Subnet, ipam, macvlan,
+    Attach, ContainerId, Driver, Endpoint, EndpointId, EndpointRequest, Error, Family, GatewayMode, Netns, Network,
+    Networks, Result, Sandbox, Subnet, ipam, macvlan,
 };
 
 /// Number of the first interface we make; `lo` is 1.
@@ -323,7 +323,9 @@ impl World {
         let publisher = sandbox.endpoints.iter().zip(networks).find(|(_, n)| n.bridge.is_some() && !n.internal);
         if let Some((endpoint, network)) = publisher {
             let default_ip = network.bridge.as_ref().and_then(|b| b.host_binding).or(inner.config.host_binding);
+            let routed = |family| network.bridge.as_ref().is_some_and(|b| b.mode(family) == GatewayMode::Routed);
             let policy = Policy {
+                routed: (routed(Family::V4), routed(Family::V6) && endpoint.ipv6.is_some()),
                 range: inner.config.publish_range.clone(),
                 default_ip,
                 ipv6: inner.ipv6,
@@ -368,6 +370,9 @@ impl World {
             links: request.links.clone(),
             link_local: request.link_local.iter().filter_map(|ip| link_local(*ip)).collect(),
         };
+        if network.config_only {
+            return Err(Error::Forbidden("cannot create endpoint on configuration-only network".into()));
+        }
         let prefix = match network.driver {
             Driver::Host | Driver::None => return Ok(endpoint),
             Driver::Bridge => network.bridge.as_ref().map_or("eth", |b| b.prefix.as_str()),

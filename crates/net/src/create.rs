@@ -44,6 +44,14 @@ pub(crate) fn plan(request: &NetworkRequest, id: NetworkId, created: i64, world:
     if PREDEFINED.contains(&request.name.as_str()) {
         return Err(Error::Forbidden(format!("operation is not permitted on predefined {} network ", request.name)));
     }
+    if request.config_only && request.config_from.is_some() {
+        return Err(Error::Forbidden("a configuration network cannot depend on another configuration network".into()));
+    }
+    if request.config_only && (request.internal || request.attachable || request.ingress) {
+        return Err(Error::Forbidden(
+            "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.".into(),
+        ));
+    }
     let driver = driver(&request.driver)?;
     if !matches!(request.ipam_driver.as_str(), "" | "default") {
         return Err(Error::NotFound(format!("plugin \"{}\"", request.ipam_driver)));
@@ -55,8 +63,19 @@ pub(crate) fn plan(request: &NetworkRequest, id: NetworkId, created: i64, world:
     if world.networks.iter().any(|n| n.name == request.name) {
         return Err(Error::Conflict(format!("network with name {} already exists", request.name)));
     }
+    let with_configuration;
+    let request = match &request.config_from {
+        Some(from) => {
+            with_configuration = configured(request, from, world)?;
+            &with_configuration
+        }
+        None => request,
+    };
     let given = request.pools.iter().map(pool).collect::<Result<Vec<_>, _>>();
     let given = given.map_err(|line| Error::Invalid(format!("invalid network config:\n{line}")))?;
+    if request.config_only {
+        return Ok(configuration(request, given, id, created));
+    }
     let shares_wire = matches!(driver, Driver::Macvlan | Driver::Ipvlan);
     let mut pools = pools(given, (ipv4, ipv6), shares_wire, world)?;
     let bridge = match driver {
@@ -98,6 +117,66 @@ pub(crate) fn plan(request: &NetworkRequest, id: NetworkId, created: i64, world:
         bridge,
         parent_ours: shares_wire && parent.is_none(),
         parent,
+        config_only: false,
+        config_from: request.config_from.clone().unwrap_or_default(),
+    })
+}
+
+/// A network that is only a configuration for others. What it says is looked at closely when one of those is made.
+fn configuration(request: &NetworkRequest, given: Vec<IpamConfig>, id: NetworkId, created: i64) -> Network {
+    Network {
+        id,
+        name: request.name.clone(),
+        created,
+        role: NetworkRole::User,
+        driver: Driver::None,
+        internal: false,
+        attachable: false,
+        ingress: false,
+        ipv4: request.ipv4.unwrap_or(true),
+        ipv6: request.ipv6.unwrap_or(false),
+        ipam_driver: "default".into(),
+        ipam_options: request.ipam_options.clone(),
+        pools: given,
+        options: request.options.clone(),
+        labels: request.labels.clone(),
+        bridge: None,
+        parent: None,
+        parent_ours: false,
+        config_only: true,
+        config_from: String::new(),
+    }
+}
+
+/// The wish with the configuration of another network in the places that it must leave empty.
+fn configured(request: &NetworkRequest, from: &str, world: &World<'_>) -> Result<NetworkRequest> {
+    let source = world.networks.iter().find(|n| n.config_only && (n.name == from || n.id.as_str() == from));
+    let source = source.ok_or_else(|| Error::NotFound(format!("configuration network \"{from}\" does not exist")))?;
+    let depends = "if the network depends on a configuration network";
+    if !request.options.is_empty() {
+        return Err(Error::Forbidden(format!("network driver options are not supported {depends}")));
+    }
+    let families = request.ipv4 == Some(false) || request.ipv6 == Some(true);
+    let ipam = !request.pools.is_empty() || request.ipam_options.as_ref().is_some_and(|o| !o.is_empty());
+    if families || ipam || !request.labels.is_empty() {
+        return Err(Error::Forbidden(format!("user specified configurations are not supported {depends}")));
+    }
+    let text = |value: Option<String>| value.unwrap_or_default();
+    let pool = |p: &IpamConfig| PoolRequest {
+        subnet: p.subnet.to_string(),
+        range: text(p.range.map(|r| r.to_string())),
+        gateway: text(p.gateway.map(|g| g.to_string())),
+        aux: p.aux.iter().map(|(name, address)| (name.clone(), address.to_string())).collect(),
+    };
+    Ok(NetworkRequest {
+        ipv4: Some(source.ipv4),
+        ipv6: Some(source.ipv6),
+        ipam_options: source.ipam_options.clone(),
+        pools: source.pools.iter().map(pool).collect(),
+        options: source.options.clone(),
+        labels: source.labels.clone(),
+        config_from: Some(source.name.clone()),
+        ..request.clone()
     })
 }
 
@@ -162,7 +241,8 @@ fn pools(
     shares_wire: bool,
     world: &World<'_>,
 ) -> Result<Vec<IpamConfig>> {
-    let taken: Vec<Subnet> = world.networks.iter().flat_map(|n| n.pools.iter().map(|p| p.subnet)).collect();
+    let others = world.networks.iter().filter(|n| !n.config_only);
+    let taken: Vec<Subnet> = others.flat_map(|n| n.pools.iter().map(|p| p.subnet)).collect();
     let mut pools: Vec<IpamConfig> = Vec::new();
     for mut pool in given {
         let v4 = pool.subnet.is_ipv4();
@@ -255,9 +335,8 @@ fn bridge_options(options: &Options, id: &NetworkId, internal: bool, world: &Wor
         Some("isolated") => {
             Err(Error::Invalid("gateway mode 'isolated' can only be used for an internal network".into()))
         }
-        Some(mode @ ("routed" | "nat-unprotected")) => {
-            Err(Error::Unsupported(format!("{name}: gateway mode {mode} is not supported: use nat")))
-        }
+        Some("nat-unprotected") => Ok(GatewayMode::NatUnprotected),
+        Some("routed") => Ok(GatewayMode::Routed),
         Some(text) => {
             Err(Error::Invalid(format!("failed to parse {name} value: {text} (unknown gateway mode {text})")))
         }

@@ -3,7 +3,7 @@
 use crate::firewall::{Bridge, Hole, Published, State};
 use crate::netns::lock;
 use crate::networks::{firewall_bridge, published};
-use crate::{ContainerId, Firewall, Network, Networks, Result, Sandbox};
+use crate::{ContainerId, Firewall, GatewayMode, Network, Networks, Result, Sandbox};
 
 /// A network and what is open on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,20 +83,43 @@ fn general(network: &Network, bridge: &Bridge, firewall: Firewall) -> String {
     } else {
         "its containers may not talk to each other, but where links or published ports allow it. "
     });
-    words.push_str(match (bridge.internal, bridge.masquerade) {
-        (true, _) => "It is internal: nothing goes out, nothing comes in.",
-        (false, true) => {
-            "They may go out, with this machine's address. From outside and from other networks nothing comes in but to published ports."
-        }
-        (false, false) => {
-            "They may go out, with their own addresses. From outside and from other networks nothing comes in but to published ports."
-        }
-    });
+    if bridge.internal {
+        words.push_str("It is internal: nothing goes out, nothing comes in.");
+        return words;
+    }
+    let families: Vec<bool> =
+        [true, false].into_iter().filter(|v4| bridge.subnets.iter().any(|s| s.is_ipv4() == *v4)).collect();
+    let mut said: Vec<String> = families.iter().map(|v4| way(bridge, *v4)).collect();
+    if said.windows(2).all(|w| w[0] == w[1]) {
+        said.truncate(1);
+    } else {
+        let named = said.iter().zip(&families).map(|(text, v4)| format!("IPv{}: {text}", if *v4 { 4 } else { 6 }));
+        said = named.collect();
+    }
+    words.push_str(&said.join(" "));
     words
+}
+
+/// How a family of a network goes out and is reached.
+fn way(bridge: &Bridge, v4: bool) -> String {
+    let with = if bridge.masquerades(v4) { "this machine's address" } else { "their own addresses" };
+    let comes_in = match bridge.mode(v4) {
+        GatewayMode::NatUnprotected => {
+            "Whoever outside has a route to them reaches every port of theirs (gateway mode nat-unprotected); from other networks nothing comes in but to published ports."
+        }
+        GatewayMode::Routed => {
+            "From outside and from other networks, whoever has a route to them reaches their published ports at their own addresses, and pings them (gateway mode routed)."
+        }
+        GatewayMode::Nat | GatewayMode::Isolated => {
+            "From outside and from other networks nothing comes in but to published ports."
+        }
+    };
+    format!("They may go out, with {with}. {comes_in}")
 }
 
 fn without_bridge(network: &Network) -> &'static str {
     match network.driver {
+        _ if network.config_only => "a configuration for other networks: nothing is on it.",
         crate::Driver::Host => "containers use this machine's own network: its rules are theirs.",
         crate::Driver::None => "containers have a loopback of their own and nothing else.",
         _ => {
@@ -111,6 +134,13 @@ fn name_of(sandbox: &Sandbox) -> &str {
 
 fn open_port(sandbox: &Sandbox, port: &Published, proxy: bool) -> String {
     let b = &port.binding;
+    if b.is_routed() {
+        let (target, protocol) = (std::net::SocketAddr::new(port.target, b.container_port), b.protocol.as_str());
+        let name = name_of(sandbox);
+        return format!(
+            "{target}/{protocol} is open to whoever has a route to it: {name} published it on a routed network."
+        );
+    }
     let host = if b.host_ip.is_ipv4() { b.host_ip.to_string() } else { format!("[{}]", b.host_ip) };
     let who = match (b.host_ip.is_unspecified(), b.host_ip.is_loopback()) {
         (true, _) => "everybody who reaches this machine",

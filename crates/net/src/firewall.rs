@@ -13,6 +13,7 @@
 //!
 //! The rules never change: networks and ports are elements of sets and maps, so the thousandth costs what the first does.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use wharf_netlink::nft::{
@@ -20,17 +21,24 @@ use wharf_netlink::nft::{
     Operator, PayloadBase, Register, Set, SetFlags, Table, Transaction, Verdict,
 };
 
-use crate::Subnet;
 use crate::address::{from_bits, to_bits};
 use crate::port::{PortBinding, Protocol};
 use crate::wall::Settings;
+use crate::{GatewayMode, Subnet};
 
 /// Ours.
 pub(crate) const TABLE: Table<'static> = Table { family: Family::Inet, name: "wharf" };
 
 const BRIDGES: &str = "bridges";
 const INTERNAL: &str = "internal";
-const MASQUERADE: &str = "masquerade";
+/// By family, as all that follow.
+const MASQUERADE: [&str; 2] = ["masquerade4", "masquerade6"];
+/// Bridges whose containers are reached by their own addresses, on every port.
+const UNPROTECTED: [&str; 2] = ["unprotected4", "unprotected6"];
+/// Bridges whose containers have no other addresses than their own outside.
+const ROUTED: [&str; 2] = ["routed4", "routed6"];
+/// Published ports of those: address, protocol, port.
+const DOORS: [&str; 2] = ["doors4", "doors6"];
 /// Bridges on which containers may not talk to each other.
 const CLOSED: &str = "closed";
 const PAIRS: &str = "pairs";
@@ -44,6 +52,38 @@ pub(crate) struct Bridge {
     pub(crate) icc: bool,
     pub(crate) internal: bool,
     pub(crate) masquerade: bool,
+    /// IPv4 and IPv6.
+    pub(crate) modes: (GatewayMode, GatewayMode),
+}
+
+impl Bridge {
+    pub(crate) fn mode(&self, v4: bool) -> GatewayMode {
+        if v4 { self.modes.0 } else { self.modes.1 }
+    }
+
+    /// Whether what leaves gets the machine's address.
+    pub(crate) fn masquerades(&self, v4: bool) -> bool {
+        let translated = matches!(self.mode(v4), GatewayMode::Nat | GatewayMode::NatUnprotected);
+        self.masquerade && !self.internal && translated
+    }
+
+    /// Sets of links that this one is in.
+    fn sets(&self) -> Vec<&'static str> {
+        let mut sets = vec![BRIDGES];
+        sets.extend(self.internal.then_some(INTERNAL));
+        sets.extend((!self.icc).then_some(CLOSED));
+        for v4 in [true, false].into_iter().filter(|v4| self.subnets.iter().any(|s| s.is_ipv4() == *v4)) {
+            let of = |[four, six]: [&'static str; 2]| if v4 { four } else { six };
+            sets.extend(self.masquerades(v4).then_some(of(MASQUERADE)));
+            sets.extend(match self.mode(v4) {
+                _ if self.internal => None,
+                GatewayMode::NatUnprotected => Some(of(UNPROTECTED)),
+                GatewayMode::Routed => Some(of(ROUTED)),
+                GatewayMode::Nat | GatewayMode::Isolated => None,
+            });
+        }
+        sets
+    }
 }
 
 /// A published port and whose it is.
@@ -88,15 +128,8 @@ pub(crate) fn replace(state: &State, settings: Settings) -> Transaction {
 /// A network comes.
 pub(crate) fn add_bridge(t: &mut Transaction, bridge: &Bridge) {
     let name = name_bytes(&bridge.link);
-    t.add_elements(TABLE, BRIDGES, &[key(name.to_vec())]);
-    if bridge.internal {
-        t.add_elements(TABLE, INTERNAL, &[key(name.to_vec())]);
-    }
-    if bridge.masquerade && !bridge.internal {
-        t.add_elements(TABLE, MASQUERADE, &[key(name.to_vec())]);
-    }
-    if !bridge.icc {
-        t.add_elements(TABLE, CLOSED, &[key(name.to_vec())]);
+    for set in bridge.sets() {
+        t.add_elements(TABLE, set, &[key(name.to_vec())]);
     }
     for subnet in &bridge.subnets {
         t.add_elements(TABLE, subnets_of(*subnet), &range(*subnet));
@@ -112,16 +145,9 @@ pub(crate) fn del_bridge(t: &mut Transaction, bridge: &Bridge) {
     for subnet in &bridge.subnets {
         t.del_elements(TABLE, subnets_of(*subnet), &range(*subnet));
     }
-    if bridge.masquerade && !bridge.internal {
-        t.del_elements(TABLE, MASQUERADE, &[key(name.to_vec())]);
+    for set in bridge.sets().into_iter().rev() {
+        t.del_elements(TABLE, set, &[key(name.to_vec())]);
     }
-    if !bridge.icc {
-        t.del_elements(TABLE, CLOSED, &[key(name.to_vec())]);
-    }
-    if bridge.internal {
-        t.del_elements(TABLE, INTERNAL, &[key(name.to_vec())]);
-    }
-    t.del_elements(TABLE, BRIDGES, &[key(name.to_vec())]);
 }
 
 /// Ports are published.
@@ -129,12 +155,18 @@ pub(crate) fn add_ports(t: &mut Transaction, ports: &[Published]) {
     for (map, elements) in by_map(ports, true) {
         t.insert_elements(TABLE, map, &elements);
     }
+    for (set, elements) in doors(ports) {
+        t.add_elements(TABLE, set, &elements);
+    }
 }
 
 /// Ports are no longer published.
 pub(crate) fn del_ports(t: &mut Transaction, ports: &[Published]) {
     for (map, elements) in by_map(ports, false) {
         t.del_elements(TABLE, map, &elements);
+    }
+    for (set, elements) in doors(ports) {
+        t.del_elements(TABLE, set, &elements);
     }
 }
 
@@ -153,23 +185,19 @@ pub(crate) fn written(part: &State) -> Vec<String> {
     let mut list = Vec::new();
     for b in &part.bridges {
         let link = &b.link;
-        list.push(format!("set bridges: \"{link}\""));
-        if b.internal {
-            list.push(format!("set internal: \"{link}\""));
-        }
-        if b.masquerade && !b.internal {
-            list.push(format!("set masquerade: \"{link}\""));
-        }
+        list.extend(b.sets().iter().map(|set| format!("set {set}: \"{link}\"")));
         list.extend(b.subnets.iter().map(|s| format!("set {}: {s}", subnets_of(*s))));
-        if !b.icc {
-            list.push(format!("set closed: \"{link}\""));
-        }
         let verdict = if b.icc { "accept" } else { "jump links" };
         list.push(format!("map pairs: \"{link}\" . \"{link}\" : {verdict}"));
     }
     for p in part.ports.iter().filter(|p| p.binding.host_ip.is_ipv4() == p.target.is_ipv4()) {
         let b = &p.binding;
         let (protocol, port) = (b.protocol.as_str(), b.host_port);
+        if b.is_routed() {
+            let doors = DOORS[usize::from(b.host_ip.is_ipv6())];
+            list.push(format!("set {doors}: {} . {protocol} . {}", p.target, b.container_port));
+            continue;
+        }
         let key = if b.host_ip.is_unspecified() { String::new() } else { format!("{} . ", b.host_ip) };
         let map = match (b.host_ip.is_unspecified(), b.host_ip.is_ipv4()) {
             (true, true) => "any4",
@@ -217,7 +245,7 @@ fn by_map(ports: &[Published], with_data: bool) -> Vec<(&'static str, Vec<Elemen
     let mut maps = [("any4", Vec::new()), ("ports4", Vec::new()), ("any6", Vec::new()), ("ports6", Vec::new())];
     for p in ports {
         let v4 = p.binding.host_ip.is_ipv4();
-        if v4 != p.target.is_ipv4() {
+        if v4 != p.target.is_ipv4() || p.binding.is_routed() {
             // no translation between families in the kernel: the proxy's business
             continue;
         }
@@ -240,14 +268,33 @@ fn by_map(ports: &[Published], with_data: bool) -> Vec<(&'static str, Vec<Elemen
     maps.into_iter().filter(|(_, elements)| !elements.is_empty()).collect()
 }
 
+/// What is open at containers' own addresses. Two published ports may lead to one port of a container.
+fn doors(ports: &[Published]) -> impl Iterator<Item = (&'static str, Vec<Element>)> {
+    DOORS.into_iter().zip([true, false]).filter_map(|(set, v4)| {
+        let mine =
+            |p: &&Published| p.binding.is_routed() && p.binding.host_ip.is_ipv4() == v4 && p.target.is_ipv4() == v4;
+        let bytes = |p: &Published| {
+            let mut bytes = octets(p.target);
+            bytes.extend([p.binding.protocol.number(), 0, 0, 0]);
+            bytes.extend(p.binding.container_port.to_be_bytes());
+            bytes.extend([0, 0]);
+            bytes
+        };
+        let keys: BTreeSet<Vec<u8>> = ports.iter().filter(mine).map(bytes).collect();
+        (!keys.is_empty()).then(|| (set, keys.into_iter().map(key).collect()))
+    })
+}
+
 fn sets(t: &mut Transaction) {
     use DataType::{Ipv4, Ipv6, LinkName, Port, Protocol};
     let flags = SetFlags::default();
-    for name in [BRIDGES, INTERNAL, MASQUERADE, CLOSED] {
+    for name in [BRIDGES, INTERNAL, CLOSED].into_iter().chain([MASQUERADE, UNPROTECTED, ROUTED].concat()) {
         t.add_set(TABLE, &Set { name, key: &[LinkName], data: ElementKind::Set, flags });
     }
     t.add_set(TABLE, &Set { name: PAIRS, key: &[LinkName, LinkName], data: ElementKind::Verdicts, flags });
     t.add_set(TABLE, &Set { name: "holes", key: &[Ipv4, Ipv4, Protocol, Port], data: ElementKind::Set, flags });
+    t.add_set(TABLE, &Set { name: DOORS[0], key: &[Ipv4, Protocol, Port], data: ElementKind::Set, flags });
+    t.add_set(TABLE, &Set { name: DOORS[1], key: &[Ipv6, Protocol, Port], data: ElementKind::Set, flags });
     let ranges = SetFlags { interval: true };
     t.add_set(TABLE, &Set { name: "subnets4", key: &[Ipv4], data: ElementKind::Set, flags: ranges });
     t.add_set(TABLE, &Set { name: "subnets6", key: &[Ipv6], data: ElementKind::Set, flags: ranges });
@@ -354,12 +401,13 @@ fn chains(t: &mut Transaction, settings: Settings) {
         "published port used over loopback",
         &[v4, is_v4, source, from_loopback, output, E::InSet(W0, BRIDGES), E::Masquerade { random: false }],
     );
-    t.add_rule(
-        TABLE,
-        "postrouting",
-        "what leaves a bridge gets our address",
-        &[input, E::InSet(W0, MASQUERADE), output, E::NotInSet(W0, BRIDGES), E::Masquerade { random: false }],
-    );
+    for (number, set) in [V4, V6].into_iter().zip(MASQUERADE) {
+        let [load, is] = family(number);
+        let comment = "what leaves a bridge gets our address";
+        let rule =
+            [load, is, input, E::InSet(W0, set), output, E::NotInSet(W0, BRIDGES), E::Masquerade { random: false }];
+        t.add_rule(TABLE, "postrouting", comment, &rule);
+    }
 }
 
 fn publish(t: &mut Transaction) {
@@ -435,6 +483,9 @@ fn forward(t: &mut Transaction) {
         "published ports are open",
         &[output, E::InSet(W0, BRIDGES), published[0], published[1], published[2], accept],
     );
+    for (index, number) in [V4, V6].into_iter().enumerate() {
+        own_addresses(t, index, number);
+    }
     t.add_rule(
         TABLE,
         "forward",
@@ -462,6 +513,51 @@ fn forward(t: &mut Transaction) {
     t.add_rule(TABLE, LINKS, "containers of this network may not talk", &[drop]);
 }
 
+/// What comes in to containers' own addresses, as the gateway modes of their networks say.
+fn own_addresses(t: &mut Transaction, index: usize, number: u8) {
+    let [load, is] = family(number);
+    let (input, output) = (E::Meta(MetaKey::InputName, W0), E::Meta(MetaKey::OutputName, W0));
+    let accept = E::Verdict(Verdict::Accept);
+    let (address, words, ping) = if number == V4 { (DESTINATION4, 1, ICMP) } else { (DESTINATION6, 4, ICMPV6) };
+    let port = E::Payload { base: PayloadBase::Transport, offset: 2, length: 2, to: Register::word(words + 1) };
+    t.add_rule(
+        TABLE,
+        "forward",
+        "published ports of routed networks are open",
+        &[
+            load,
+            is,
+            address,
+            E::Meta(MetaKey::Protocol, Register::word(words)),
+            port,
+            E::InSet(W0, DOORS[index]),
+            accept,
+        ],
+    );
+    t.add_rule(
+        TABLE,
+        "forward",
+        "routed networks answer pings",
+        &[
+            load,
+            is,
+            output,
+            E::InSet(W0, ROUTED[index]),
+            E::Meta(MetaKey::Protocol, W0),
+            E::Compare(W0, Operator::Eq, &[ping]),
+            accept,
+        ],
+    );
+    t.add_rule(
+        TABLE,
+        "forward",
+        "unprotected networks are open to the outside",
+        &[load, is, output, E::InSet(W0, UNPROTECTED[index]), input, E::NotInSet(W0, BRIDGES), accept],
+    );
+}
+
+pub(crate) const ICMP: u8 = 1;
+pub(crate) const ICMPV6: u8 = 58;
 const W0: Register = Register::word(0);
 const W1: Register = Register::word(1);
 const W4: Register = Register::word(4);

@@ -22,10 +22,10 @@ use wharf_netlink::nft::{
     Table, Transaction, Verdict,
 };
 
-use crate::firewall::{Bridge, State};
+use crate::firewall::{Bridge, ICMP, ICMPV6, State};
 use crate::port::Protocol;
 use crate::wall::Settings;
-use crate::{Error, Result, Subnet};
+use crate::{Error, GatewayMode, Result, Subnet};
 
 /// One of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,6 +90,8 @@ enum Ask {
     In(bool, String),
     Out(bool, String),
     Transport(Protocol, Option<u16>),
+    /// Of IPv4, else of IPv6.
+    Icmp(bool),
     ToUs,
     Connection(u16),
 }
@@ -124,6 +126,8 @@ impl Display for Rule {
                 Ask::To(no, subnet) => write!(f, "{}-d {subnet} ", not(*no))?,
                 Ask::In(no, link) => write!(f, "{}-i {link} ", not(*no))?,
                 Ask::Out(no, link) => write!(f, "{}-o {link} ", not(*no))?,
+                Ask::Icmp(true) => f.write_str("-p icmp ")?,
+                Ask::Icmp(false) => f.write_str("-p ipv6-icmp ")?,
                 Ask::Transport(protocol, None) => write!(f, "-p {} ", protocol.as_str())?,
                 Ask::Transport(p, Some(port)) => write!(f, "-p {0} -m {0} --dport {port} ", p.as_str())?,
                 Ask::ToUs => write!(f, "-m addrtype --dst-type LOCAL ")?,
@@ -167,7 +171,7 @@ pub(crate) fn rules(state: &State, family: Family, settings: Settings) -> Vec<Ru
     }
     list.ports(state, v4, settings);
     for hole in state.holes.iter().filter(|h| h.to.is_ipv4() == v4 && h.from.is_ipv4() == v4) {
-        let Some(link) = link_of(state, hole.to) else { continue };
+        let Some(link) = bridge_of(state, hole.to).map(|b| b.link.as_str()) else { continue };
         let within = [Ask::In(false, link.into()), Ask::Out(false, link.into())];
         let asks = [Ask::From(false, alone(hole.from)), Ask::To(false, alone(hole.to))];
         let port = [Ask::Transport(hole.protocol, Some(hole.port))];
@@ -225,7 +229,7 @@ impl List {
             return;
         }
         let known = Ask::Connection(state::RELATED | state::ESTABLISHED);
-        self.last(Filter, CT, vec![to(false), known], Act::Accept);
+        self.last(Filter, CT, vec![to(false), known.clone()], Act::Accept);
         self.last(Filter, BRIDGE, vec![to(false)], Act::Jump(DOCKER));
         if bridge.icc {
             self.last(Filter, FORWARD, vec![of(false)], Act::Accept);
@@ -233,14 +237,22 @@ impl List {
             self.last(Filter, FORWARD, vec![of(false), to(false)], Act::Drop);
             self.last(Filter, FORWARD, vec![of(false), to(true)], Act::Accept);
         }
-        self.last(Filter, DOCKER, vec![of(true), to(false)], Act::Drop);
+        let mode = bridge.mode(v4);
+        if mode == GatewayMode::Routed {
+            self.last(Filter, DOCKER, vec![to(false), Ask::Icmp(v4)], Act::Accept);
+            // other networks of this machine are outside as well
+            self.first(Filter, STAGE_1, vec![to(false)], Act::Return);
+            self.first(Filter, STAGE_1, vec![of(false), known], Act::Accept);
+        }
+        let others = if mode == GatewayMode::NatUnprotected { Act::Accept } else { Act::Drop };
+        self.last(Filter, DOCKER, vec![of(true), to(false)], others);
         if !settings.proxy {
             // published ports are used across networks without it, too
             self.first(Filter, STAGE_1, vec![of(false), to(true), Ask::Connection(state::DNAT)], Act::Return);
         }
         self.last(Filter, STAGE_1, vec![of(false), to(true)], Act::Jump(STAGE_2));
         self.first(Filter, STAGE_2, vec![to(false)], Act::Drop);
-        for subnet in subnets.iter().filter(|_| bridge.masquerade) {
+        for subnet in subnets.iter().filter(|_| bridge.masquerades(v4)) {
             self.first(Nat, "POSTROUTING", vec![Ask::From(false, *subnet), to(true)], Act::Masquerade);
         }
         if settings.proxy {
@@ -265,7 +277,8 @@ impl List {
             if port.target.is_ipv4() != v4 || b.host_ip.is_ipv4() != v4 {
                 continue;
             }
-            let Some(link) = link_of(state, port.target) else { continue };
+            let Some(bridge) = bridge_of(state, port.target) else { continue };
+            let link = bridge.link.as_str();
             let of = |no| Ask::In(no, link.to_owned());
             let asks = [
                 (!b.host_ip.is_unspecified()).then(|| Ask::To(false, alone(b.host_ip))),
@@ -274,14 +287,20 @@ impl List {
                 Some(Ask::Transport(b.protocol, Some(b.host_port))),
             ];
             let to = SocketAddr::new(port.target, b.container_port);
-            self.last(Nat, DOCKER, asks.into_iter().flatten().collect(), Act::Dnat(to));
+            if !b.is_routed() {
+                self.last(Nat, DOCKER, asks.into_iter().flatten().collect(), Act::Dnat(to));
+            }
             let target = Ask::To(false, alone(port.target));
             let used = Ask::Transport(b.protocol, Some(b.container_port));
             let open = vec![target.clone(), of(true), Ask::Out(false, link.to_owned()), used];
-            self.first(Filter, DOCKER, open, Act::Accept);
-            // opened by its published port, not by its own address
-            self.last(Raw, "PREROUTING", vec![target, of(true)], Act::Drop);
-            if b.host_ip.is_loopback() && v4 {
+            if bridge.mode(v4) != GatewayMode::NatUnprotected {
+                self.first(Filter, DOCKER, open, Act::Accept);
+            }
+            if bridge.mode(v4) == GatewayMode::Nat {
+                // opened by its published port, not by its own address
+                self.last(Raw, "PREROUTING", vec![target, of(true)], Act::Drop);
+            }
+            if b.host_ip.is_loopback() && v4 && !b.is_routed() {
                 let asks = vec![
                     Ask::To(false, alone(b.host_ip)),
                     Ask::In(true, "lo".into()),
@@ -303,9 +322,8 @@ fn alone(address: IpAddr) -> Subnet {
     Subnet { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
 }
 
-fn link_of(state: &State, address: IpAddr) -> Option<&str> {
-    let bridge = state.bridges.iter().find(|b| b.subnets.iter().any(|s| s.contains(address)));
-    bridge.map(|b| b.link.as_str())
+fn bridge_of(state: &State, address: IpAddr) -> Option<&Bridge> {
+    state.bridges.iter().find(|b| b.subnets.iter().any(|s| s.contains(address)))
 }
 
 /// Makes the tables as declared. Says whether something had to be done.
@@ -477,8 +495,13 @@ fn add(t: &mut Transaction, rule: &Rule, family: Family) {
             }
             Ask::In(no, _) => steps.extend([E::Meta(MetaKey::InputName, R), E::Compare(R, operator(*no), next())]),
             Ask::Out(no, _) => steps.extend([E::Meta(MetaKey::OutputName, R), E::Compare(R, operator(*no), next())]),
-            Ask::Transport(transport, port) => {
-                protocol = Some(transport.number());
+            Ask::Transport(..) | Ask::Icmp(_) => {
+                let (number, port) = match ask {
+                    Ask::Transport(transport, port) => (transport.number(), *port),
+                    _ if v4 => (ICMP, None),
+                    _ => (ICMPV6, None),
+                };
+                protocol = Some(number);
                 let field = if v4 {
                     E::Payload { base: PayloadBase::Network, offset: 9, length: 1, to: R }
                 } else {
@@ -529,6 +552,7 @@ fn values(ask: &Ask) -> Vec<Vec<u8>> {
             let port = port.map(|p| p.to_be_bytes().to_vec());
             [vec![protocol.number()]].into_iter().chain(port).collect()
         }
+        Ask::Icmp(v4) => vec![vec![if *v4 { ICMP } else { ICMPV6 }]],
         Ask::ToUs | Ask::Connection(_) => Vec::new(),
     }
 }

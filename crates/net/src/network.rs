@@ -83,6 +83,11 @@ pub enum GatewayMode {
     /// Over the bridge, with the machine's address.
     #[default]
     Nat,
+    /// The same, and whoever outside has a route reaches every port by the container's own address.
+    #[serde(rename = "nat-unprotected")]
+    NatUnprotected,
+    /// Over the bridge, with their own addresses; published ports are open at those, and none is taken on the machine.
+    Routed,
     /// Not at all: the bridge itself has no address.
     Isolated,
 }
@@ -155,6 +160,22 @@ pub struct Network {
     /// The parent was made for this network and goes with it.
     #[serde(default)]
     pub parent_ours: bool,
+    /// Nothing but a configuration for other networks: there is nothing of it in the kernel, and nobody can be on it.
+    #[serde(default)]
+    pub config_only: bool,
+    /// Name of the network whose configuration this one has; empty for its own.
+    #[serde(default)]
+    pub config_from: String,
+}
+
+impl BridgeOptions {
+    /// How endpoints of a family reach the world.
+    pub fn mode(&self, family: Family) -> GatewayMode {
+        match family {
+            Family::V4 => self.mode4,
+            Family::V6 => self.mode6,
+        }
+    }
 }
 
 /// A wish for a network, one field for each of the API's.
@@ -184,6 +205,10 @@ pub struct NetworkRequest {
     pub options: Options,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Only a configuration for others.
+    pub config_only: bool,
+    /// Name of the network to take the configuration from.
+    pub config_from: Option<String>,
 }
 
 /// One entry of `IPAM.Config` as written; empty texts are absent.

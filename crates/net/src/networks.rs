@@ -281,6 +281,7 @@ pub(crate) fn firewall_bridge(network: &Network) -> Option<firewall::Bridge> {
         icc: options.icc,
         internal: network.internal,
         masquerade: options.masquerade,
+        modes: (options.mode4, options.mode6),
     })
 }
 
@@ -440,6 +441,12 @@ impl Networks {
                     "error while removing network: network {} has active endpoints ({})",
                     network.name,
                     list.join(", ")
+                )));
+            }
+            if network.config_only && world.networks.values().any(|n| n.config_from == network.name) {
+                return Err(Error::Forbidden(format!(
+                    "error while removing network: configuration network {:?} is in use",
+                    network.name
                 )));
             }
             // nobody finds it from here on

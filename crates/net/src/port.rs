@@ -59,6 +59,13 @@ pub struct PortBinding {
     pub protocol: Protocol,
     /// Address on the host; unspecified for every one of its family.
     pub host_ip: IpAddr,
-    /// Port on the host.
+    /// Port on the host; 0 on networks that are routed, where the container's own port is open.
     pub host_port: u16,
+}
+
+impl PortBinding {
+    /// Whether no port of the host stands for it.
+    pub fn is_routed(&self) -> bool {
+        self.host_port == 0
+    }
 }

@@ -132,6 +132,8 @@ fn plain(name: &str, driver: Driver) -> Network {
         bridge: None,
         parent: None,
         parent_ours: false,
+        config_only: false,
+        config_from: String::new(),
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Policy {
     pub(crate) ipv6: bool,
     /// The sockets will be listened on, which the kernel must be able to.
     pub(crate) proxy: bool,
+    /// Families (IPv4, IPv6) whose ports are open at the container's own address instead.
+    pub(crate) routed: (bool, bool),
     /// The container's address, for messages.
     pub(crate) target: Option<IpAddr>,
 }
@@ -69,6 +71,22 @@ impl Ports {
             None => vec![Ipv4Addr::UNSPECIFIED.into()],
             Some(address) => vec![address],
         };
+        let binding = |host_ip, host_port| PortBinding {
+            container_port: wish.container_port,
+            protocol: wish.protocol,
+            host_ip,
+            host_port,
+        };
+        let is_routed = |ip: &IpAddr| if ip.is_ipv4() { policy.routed.0 } else { policy.routed.1 };
+        let (routed, addresses): (Vec<_>, Vec<_>) = addresses.into_iter().partition(is_routed);
+        let unspecified = |ip: IpAddr| match ip {
+            IpAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let mut bindings: Vec<_> = routed.into_iter().map(|ip| binding(unspecified(ip), 0)).collect();
+        if addresses.is_empty() {
+            return Ok(bindings);
+        }
         let range = wish.host_port.clone().unwrap_or_else(|| policy.range.clone());
         let exact = range.start() == range.end();
         let mut last = None;
@@ -78,13 +96,8 @@ impl Ports {
                     if wish.host_port.is_none() {
                         self.next = port.checked_add(1).unwrap_or(0);
                     }
-                    let binding = |host_ip| PortBinding {
-                        container_port: wish.container_port,
-                        protocol: wish.protocol,
-                        host_ip,
-                        host_port: port,
-                    };
-                    return Ok(addresses.into_iter().map(binding).collect());
+                    bindings.extend(addresses.into_iter().map(|ip| binding(ip, port)));
+                    return Ok(bindings);
                 }
                 Err(error) if exact => return Err(error),
                 Err(error) => last = Some(error),
@@ -156,7 +169,7 @@ impl Ports {
 
     /// Takes ports that a running container has from before; a program that took one meanwhile only costs the proof.
     pub(crate) fn adopt(&mut self, bindings: &[PortBinding], proxy: bool) {
-        for b in bindings {
+        for b in bindings.iter().filter(|b| !b.is_routed()) {
             let socket = reserve(b.protocol, b.host_ip, b.host_port, true, proxy).ok().flatten();
             let list = self.held.entry((b.protocol, b.host_port)).or_default();
             list.retain(|h| h.address != b.host_ip);
@@ -240,7 +253,8 @@ impl Inner {
     /// The container has other addresses now.
     pub(crate) fn redirect_ports(&self, container: &ContainerId, sandbox: &Sandbox) {
         let Some(client) = self.names.as_ref().filter(|_| !sandbox.ports.is_empty()) else { return };
-        let forwards: Vec<_> = sandbox.ports.iter().map(|b| self.forward(sandbox, b)).collect();
+        let forwards: Vec<_> =
+            sandbox.ports.iter().filter(|b| !b.is_routed()).map(|b| self.forward(sandbox, b)).collect();
         if let Err(error) = client.redirect(container.as_str(), &forwards) {
             tracing::error!(%container, %error, "its ports do not lead where they should");
         }

@@ -71,7 +71,7 @@ impl Wall {
         self.carry_out(change, declared)?;
         // whoever talks already would not notice
         let changed = change.ports_go.iter().chain(change.ports_come);
-        let datagrams = changed.filter(|p| p.binding.protocol == Protocol::Udp);
+        let datagrams = changed.filter(|p| p.binding.protocol == Protocol::Udp && !p.binding.is_routed());
         let ports: Vec<_> = datagrams.map(|p| (Protocol::Udp.number(), p.binding.host_port)).collect();
         if !ports.is_empty()
             && let Err(error) = self.socket.forget_conversations(&ports)

@@ -133,6 +133,73 @@ fn r_net_13_iptables_without_proxy() {
     conforms(Firewall::Iptables, false);
 }
 
+/// Networks whose containers are reached by their own addresses.
+fn gateway_modes(firewall: Firewall) {
+    let machine = Machine::new();
+    let networks = machine.open(config(&machine, firewall, true));
+    let before = machine.run(rules);
+    for (name, mode) in [("own", "routed"), ("bare", "nat-unprotected")] {
+        let options = [("com.docker.network.bridge.gateway_mode_ipv4".to_owned(), mode.to_owned())].into();
+        machine.run(|| networks.create(&NetworkRequest { options, ..named(name) })).unwrap();
+    }
+    machine.serve_outside(8080);
+    machine.route_outside("172.16.0.0", 12);
+    let (host, outside) = (Machine::HOST, Machine::OUTSIDE);
+    let near = machine.start(&networks, 1, &machine.on("bridge"));
+
+    let wish = Attach { ports: vec![tcp(None, 8081, 80), tcp(Some("127.0.0.1"), 8082, 80)], ..machine.on("own") };
+    let own = machine.start(&networks, 2, &wish);
+    for port in [80, 82] {
+        own.serve(port);
+    }
+    assert!(own.sandbox.ports.iter().filter(|b| b.host_ip.is_ipv4()).all(|b| b.is_routed()), "{:?}", own.sandbox.ports);
+    assert_eq!(machine.ask_from_outside((own.ip(), 80)).unwrap(), outside.to_string(), "published, at its own address");
+    assert!(machine.ask_from_outside((own.ip(), 82)).is_err(), "not published");
+    assert!(machine.ask_from_outside((host, 8081)).is_err(), "no port of the machine stands for it");
+    assert_eq!(own.ask((outside, 8080)).unwrap(), own.ip().to_string(), "it goes out with its own address");
+    near.ask((own.ip(), 80)).expect("other networks are outside as well");
+    assert!(near.ask((own.ip(), 82)).is_err());
+
+    let bare = machine.start(&networks, 3, &Attach { ports: vec![tcp(None, 8083, 80)], ..machine.on("bare") });
+    for port in [80, 82] {
+        bare.serve(port);
+    }
+    assert_eq!(machine.ask_from_outside((bare.ip(), 82)).unwrap(), outside.to_string(), "not published, and open");
+    assert_eq!(machine.ask_from_outside((host, 8083)).unwrap(), outside.to_string(), "published as ever");
+    assert_eq!(bare.ask((outside, 8080)).unwrap(), host.to_string(), "it goes out with the machine's address");
+    assert!(near.ask((bare.ip(), 82)).is_err(), "networks are isolated");
+
+    networks.detach(&id(2)).unwrap();
+    assert!(machine.ask_from_outside((own.ip(), 80)).is_err());
+    for n in [1, 3] {
+        networks.detach(&id(n)).unwrap();
+    }
+    for name in ["own", "bare"] {
+        machine.run(|| networks.remove(name)).unwrap();
+    }
+    assert_eq!(machine.run(rules), before, "nothing of them stays");
+}
+
+/// How many elements our table has and how many rules stand in those that `iptables` shows.
+fn rules() -> (usize, usize) {
+    let mut socket = Socket::netfilter().unwrap();
+    let table = Table { family: Family::Inet, name: "wharf" };
+    let sets = ["bridges", "masquerade4", "unprotected4", "routed4", "doors4", "subnets4"];
+    let elements = sets.iter().map(|set| socket.elements(table, set).map_or(0, |e| e.len())).sum();
+    let tables = ["raw", "filter", "nat"].map(|name| Table { family: Family::Ip, name });
+    (elements, tables.iter().map(|t| socket.marked(*t).map_or(0, |rules| rules.len())).sum())
+}
+
+#[test]
+fn r_net_12_gateway_modes_with_nftables() {
+    gateway_modes(Firewall::Nftables);
+}
+
+#[test]
+fn r_net_12_gateway_modes_with_iptables() {
+    gateway_modes(Firewall::Iptables);
+}
+
 fn links(firewall: Firewall, proxy: bool) {
     let machine = Machine::new();
     let networks = machine.open(Config { icc: false, ..config(&machine, firewall, proxy) });

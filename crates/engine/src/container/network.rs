@@ -310,7 +310,8 @@ fn published(declared: &Declared, sandbox: &Sandbox) -> BTreeMap<String, Vec<Por
     }
     for p in &sandbox.ports {
         let list = ports.entry(format!("{}/{}", p.container_port, p.protocol.as_str())).or_default();
-        list.push(PortBinding { host_ip: p.host_ip.to_string(), host_port: p.host_port.to_string() });
+        let host_port = if p.is_routed() { String::new() } else { p.host_port.to_string() };
+        list.push(PortBinding { host_ip: p.host_ip.to_string(), host_port });
     }
     ports
 }

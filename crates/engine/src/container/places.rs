@@ -142,6 +142,8 @@ pub(crate) fn refused(error: wharf_net::Error) -> Error {
 pub(crate) fn may_join(network: &Network, host: &HostConfig, settings: &EndpointSettings) -> Result<()> {
     let forbidden = |text: &str| Err(Error::Forbidden(text.into()));
     match (network.driver, network::mode(host)) {
+        // told to whoever starts it
+        _ if network.config_only => Ok(()),
         (Driver::Host, _) => {
             forbidden("cannot connect container to host network - container must be created in host network mode")
         }

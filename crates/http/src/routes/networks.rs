@@ -62,7 +62,7 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
         options: request.options.unwrap_or_default(),
         labels: request.labels.unwrap_or_default(),
         config_only: request.config_only,
-        config_from: request.config_from.is_some_and(|from| !from.network.is_empty()),
+        config_from: request.config_from.map(|from| from.network).filter(|name| !name.is_empty()),
     };
     let (id, warning) = call.engine.network_create(request).await?;
     created(&network::Created { id: id.to_string(), warning })
