@@ -59,6 +59,17 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// A switch for those routes that take no other word; Go's sentence when it is none.
+    pub(crate) fn boolean(&self, key: &str) -> Result<bool, Failure> {
+        match self.text(key) {
+            None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+            Some(other) => Err(Failure::bad(format!(
+                "invalid value for {key}: {other}: strconv.ParseBool: parsing {other:?}: invalid syntax"
+            ))),
+        }
+    }
+
     /// A number; Go's sentence when it is none.
     pub(crate) fn number(&self, key: &str) -> Result<Option<i64>, Failure> {
         self.text(key)

@@ -240,6 +240,9 @@ impl Networks {
 
 /// Whether a container that runs may be connected, in Docker's words.
 fn check_connect(network: &Network, sandbox: &Sandbox) -> Result<()> {
+    if network.config_only {
+        return Err(Error::Forbidden(NOBODY.into()));
+    }
     let name = sandbox.endpoints.first().map_or("", |e| e.container_name.as_str());
     if sandbox.endpoints.iter().any(|e| e.network == network.id) {
         return Err(Error::Forbidden(format!("endpoint with name {name} already exists in network {}", network.name)));
@@ -254,6 +257,9 @@ fn check_connect(network: &Network, sandbox: &Sandbox) -> Result<()> {
         Driver::Bridge | Driver::Macvlan | Driver::Ipvlan => Ok(()),
     }
 }
+
+/// Who wants to be on a network that is only a configuration is told so.
+const NOBODY: &str = "cannot create endpoint on configuration-only network";
 
 /// The prefix that an address of that kind has (RFC 3927, RFC 4291).
 fn link_local(address: IpAddr) -> Option<Subnet> {
@@ -371,7 +377,7 @@ impl World {
             link_local: request.link_local.iter().filter_map(|ip| link_local(*ip)).collect(),
         };
         if network.config_only {
-            return Err(Error::Forbidden("cannot create endpoint on configuration-only network".into()));
+            return Err(Error::Forbidden(NOBODY.into()));
         }
         let prefix = match network.driver {
             Driver::Host | Driver::None => return Ok(endpoint),

@@ -1,6 +1,11 @@
-//! Somebody deleted a bridge of ours: a thread hears of it, makes it again as declared and plugs everybody back in.
+//! Somebody deleted a link of ours: a thread hears of it and makes it again as declared.
+//!
+//! A bridge comes back with everybody plugged in, an endpoint's pair with its addresses and routes. A container that is ending
+//! is not declared any more when its pair goes with its namespace.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
@@ -8,10 +13,13 @@ use wharf_netlink::{Change, Monitor};
 
 use crate::netns::lock;
 use crate::networks::Inner;
-use crate::{Endpoint, Error, Network, Result, bridge};
+use crate::{ContainerId, Endpoint, EndpointId, Error, Network, Result, bridge};
 
 /// How often the thread looks whether its world is still there (nobody wakes it when that goes).
 const LOOK: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
+
+/// Whoever deletes the same interface again before this means it: a container may do that to its own.
+const INSISTS: Duration = Duration::from_secs(2);
 
 /// Starts the thread; it ends with the world.
 pub(crate) fn start(inner: &Arc<Inner>) -> Result<()> {
@@ -25,6 +33,7 @@ pub(crate) fn start(inner: &Arc<Inner>) -> Result<()> {
 }
 
 fn watch(mut monitor: Monitor, inner: &Weak<Inner>) {
+    let mut mended = HashMap::new();
     loop {
         let mut fds = [PollFd::new(&monitor, PollFlags::IN)];
         match poll(&mut fds, Some(&LOOK)) {
@@ -53,6 +62,7 @@ fn watch(mut monitor: Monitor, inner: &Weak<Inner>) {
             .collect();
         if lost || !gone.is_empty() {
             mend(&inner, |link| lost || gone.contains(&link));
+            pairs(&inner, |link| lost || gone.contains(&link), &mut mended);
         }
     }
 }
@@ -77,6 +87,51 @@ fn mend(inner: &Inner, concerned: impl Fn(&str) -> bool) {
             Err(error) => tracing::error!(network = network.name, %error, "bridge of a network is gone"),
         }
     }
+}
+
+/// Makes every endpoint's pair again that is declared, concerned and not there.
+fn pairs(inner: &Inner, concerned: impl Fn(&str) -> bool, mended: &mut HashMap<EndpointId, Instant>) {
+    mended.retain(|_, at| at.elapsed() < INSISTS);
+    let found: Vec<(ContainerId, Endpoint)> = {
+        let world = inner.world();
+        let all = world.sandboxes.iter().flat_map(|(id, sandbox)| sandbox.endpoints.iter().map(move |e| (id, e)));
+        let mine = all.filter(|(_, e)| !e.host_interface.is_empty() && concerned(&e.host_interface));
+        mine.map(|(id, e)| (id.clone(), e.clone())).collect()
+    };
+    for (container, endpoint) in found {
+        let name = endpoint.container_name.as_str();
+        if mended.contains_key(&endpoint.id) {
+            tracing::warn!(container = name, "somebody removed an interface of it again: it stays away");
+            continue;
+        }
+        match pair_again(inner, &container, &endpoint) {
+            Ok(true) => {
+                mended.insert(endpoint.id, Instant::now());
+                tracing::warn!(container = name, "somebody removed an interface of it; it is back");
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!(container = name, %error, "an interface of it is gone"),
+        }
+    }
+}
+
+/// Says whether it was gone.
+fn pair_again(inner: &Inner, container: &ContainerId, endpoint: &Endpoint) -> Result<bool> {
+    // whoever connects and disconnects a running container decides so behind this
+    let _alone = lock(&inner.wall);
+    let (sandbox, network, room) = {
+        let world = inner.world();
+        let sandbox = world.sandboxes.get(container).filter(|s| s.endpoints.iter().any(|e| e.id == endpoint.id));
+        // one that is only starting or ending has no room: its interfaces are in other hands
+        let (Some(sandbox), Some(room)) = (sandbox, world.rooms.get(container)) else { return Ok(false) };
+        let Some(network) = world.networks.get(&endpoint.network) else { return Ok(false) };
+        (sandbox.clone(), network.clone(), room.again()?)
+    };
+    let repaired = inner.repair(&room, endpoint, &network)?;
+    if repaired {
+        inner.reroute(&room, &sandbox)?;
+    }
+    Ok(repaired)
 }
 
 /// Says whether it was gone.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use wharf_netlink::LinkName;
 
 use crate::netns::lock;
-use crate::networks::{Live, Networks};
+use crate::networks::{Inner, Live, Networks};
 use crate::{ContainerId, Endpoint, Netns, Network, Result, Sandbox, bridge};
 
 impl Networks {
@@ -35,7 +35,7 @@ impl Networks {
             let mut repaired = false;
             for endpoint in sandbox.endpoints.iter().filter(|e| !e.interface.is_empty()) {
                 let Ok(network) = self.find(endpoint.network.as_str()) else { continue };
-                match self.repair(netns, endpoint, &network) {
+                match inner.repair(netns, endpoint, &network) {
                     Ok(done) => repaired |= done,
                     // the others must still get theirs
                     Err(error) => {
@@ -67,28 +67,6 @@ impl Networks {
         wall.replace(&declared).map(drop)
     }
 
-    /// Says whether something had to be done.
-    fn repair(&self, netns: &Netns, endpoint: &Endpoint, network: &Network) -> Result<bool> {
-        let inner = &*self.inner;
-        let there = netns.with_socket(|inside| Ok(inside.link(LinkName::Name(&endpoint.interface))?))?;
-        if there.is_none() {
-            let links = netns.with_socket(|inside| Ok(inside.links()?))?;
-            let index = links.iter().map(|l| l.index).max().unwrap_or(1).saturating_add(1);
-            inner.plug(netns, endpoint, network, index, (false, false))?;
-            return Ok(true);
-        }
-        let Some(options) = &network.bridge else { return Ok(false) };
-        inner.with_route(|host| {
-            let bridge = host.link(LinkName::Name(&options.link))?.map(|l| l.index);
-            let port = host.link(LinkName::Name(&endpoint.host_interface))?;
-            if port.is_some_and(|p| Some(p.master) == bridge && p.up) {
-                return Ok(false);
-            }
-            bridge::join(host, &endpoint.host_interface, endpoint.mac, options)?;
-            Ok(true)
-        })
-    }
-
     /// Removes links that look like ours and that nobody declares: bridges of removed networks, pairs of starts that did not happen.
     fn sweep(&self) -> Result<()> {
         let inner = &*self.inner;
@@ -108,6 +86,29 @@ impl Networks {
                 }
             }
             Ok(())
+        })
+    }
+}
+
+impl Inner {
+    /// Says whether something had to be done.
+    pub(crate) fn repair(&self, netns: &Netns, endpoint: &Endpoint, network: &Network) -> Result<bool> {
+        let there = netns.with_socket(|inside| Ok(inside.link(LinkName::Name(&endpoint.interface))?))?;
+        if there.is_none() {
+            let links = netns.with_socket(|inside| Ok(inside.links()?))?;
+            let index = links.iter().map(|l| l.index).max().unwrap_or(1).saturating_add(1);
+            self.plug(netns, endpoint, network, index, (false, false))?;
+            return Ok(true);
+        }
+        let Some(options) = &network.bridge else { return Ok(false) };
+        self.with_route(|host| {
+            let bridge = host.link(LinkName::Name(&options.link))?.map(|l| l.index);
+            let port = host.link(LinkName::Name(&endpoint.host_interface))?;
+            if port.is_some_and(|p| Some(p.master) == bridge && p.up) {
+                return Ok(false);
+            }
+            bridge::join(host, &endpoint.host_interface, endpoint.mac, options)?;
+            Ok(true)
         })
     }
 }

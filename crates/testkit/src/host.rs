@@ -143,6 +143,20 @@ impl Host {
         }
     }
 
+    /// Lays a wire between two hosts: an interface of this name in each, up and without addresses.
+    #[track_caller]
+    pub fn join(&self, other: &Host, link: &str) {
+        let enter = |host: &Host, line: &str| {
+            let mut command = Command::new("nsenter");
+            command.arg(format!("--net=/proc/{}/ns/net", host.init)).args(line.split(' '));
+            run(command, &[]).ok();
+        };
+        enter(self, &format!("ip link add {link} type veth peer name {link} netns {}", other.init));
+        for host in [self, other] {
+            enter(host, &format!("ip link set {link} up"));
+        }
+    }
+
     /// Starts the daemon (again), over the same data.
     #[track_caller]
     pub fn start(&mut self) {

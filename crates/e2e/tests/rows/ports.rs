@@ -6,7 +6,7 @@ const HOST: &str = "203.0.113.2";
 const OUTSIDE: &str = "203.0.113.1";
 
 /// A container that tells whoever asks at port 80 the address it sees him under.
-fn serve(host: &Host, cli: Cli, name: &str, args: &[&str]) -> String {
+pub(super) fn serve(host: &Host, cli: Cli, name: &str, args: &[&str]) -> String {
     let script = "mkdir -p /www/cgi-bin; cd /www/cgi-bin; \
         printf '#!/bin/sh\\nprintf \"Content-Type: text/plain\\\\r\\\\n\\\\r\\\\n$REMOTE_ADDR\"\\n' >who; chmod +x who; \
         exec httpd -f -p 0.0.0.0:80 -h /www";
@@ -32,17 +32,17 @@ fn answer(output: &wharf_testkit::Output) -> Option<String> {
     (output.code == 0).then(|| body.to_owned())
 }
 
-fn ask(host: &Host, address: &str) -> Option<String> {
+pub(super) fn ask(host: &Host, address: &str) -> Option<String> {
     let (ip, port) = split(address);
     answer(&host.run("timeout", &["2", "bash", "-c", ASK, ip, port]))
 }
 
-fn ask_from_outside(host: &Host, address: &str) -> Option<String> {
+pub(super) fn ask_from_outside(host: &Host, address: &str) -> Option<String> {
     let (ip, port) = split(address);
     answer(&host.run_outside("timeout", &["2", "bash", "-c", ASK, ip, port]))
 }
 
-fn ask_from(host: &Host, cli: Cli, container: &str, address: &str) -> Option<String> {
+pub(super) fn ask_from(host: &Host, cli: Cli, container: &str, address: &str) -> Option<String> {
     let (ip, port) = split(address);
     let line = format!("printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {ip} {port}");
     answer(&host.cli(cli, &["exec", container, "sh", "-c", &line]))

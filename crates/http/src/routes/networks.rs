@@ -22,6 +22,8 @@ pub(super) async fn list(call: &Call<'_>) -> Answer {
 /// One.
 pub(super) async fn inspect(call: &Call<'_>, id: &str) -> Answer {
     let scope = call.query.string("scope");
+    // what it adds is about networks of a swarm
+    call.query.boolean("verbose")?;
     let network = call.engine.network_inspect(id).await?;
     if !scope.is_empty() && scope != network.scope {
         return Err(Failure::new(StatusCode::NOT_FOUND, format!("network {id} not found")));
