@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::address::escape;
 use super::challenge::Scheme;
-use super::repository::refusal;
+use super::refusal::refusal;
 use super::wire::{Body, Request, Wire};
 use super::{Address, Error, Result};
 

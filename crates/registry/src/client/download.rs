@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_RANGE, RANGE};
 use wharf_spec::digest::Digest;
 
-use super::repository::refusal;
+use super::refusal::refusal;
 use super::wire::{Answer, Request};
 use super::{Error, Repository, Result};
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::auth::{Auth, fetch};
 use super::challenge::{self, Scheme};
-use super::repository::refusal;
+use super::refusal::refusal;
 use super::wire::{Request, Wire};
 use super::{Address, Credentials, Endpoint, Error, Result, Settings};
 

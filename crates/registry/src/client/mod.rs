@@ -20,6 +20,7 @@ mod download;
 mod error;
 mod hub;
 mod proxy;
+mod refusal;
 mod repository;
 mod resolve;
 mod settings;

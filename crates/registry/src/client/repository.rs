@@ -2,23 +2,21 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK, RETRY_AFTER};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, LINK};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use wharf_spec::digest::Digest;
 use wharf_spec::image::media_type;
 
 use super::auth::{Auth, scope};
+use super::refusal::refusal;
 use super::wire::{Answer, Body, Request, Wire};
 use super::{Access, Address, Credentials, Endpoint, Error, Result, Settings, challenge};
 
 /// Longest manifest (OCI distribution specification, "Pushing Manifests": registries take at least this).
 const MANIFEST: usize = 4 << 20;
-/// Longest explanation of an error that is read.
-const EXPLANATION: usize = 64 << 10;
 /// Longest page of a list.
 const PAGE: usize = 4 << 20;
 /// Pages and tags of a repository that are read before the list counts as endless.
@@ -329,63 +327,6 @@ fn kind_of(header: &str, bytes: &[u8]) -> Result<String> {
     }))
 }
 
-/// What an answer that is no success means.
-pub(crate) async fn refusal(answer: Answer) -> Error {
-    #[derive(Deserialize)]
-    struct Explanation {
-        #[serde(default)]
-        errors: Vec<One>,
-        /// Token servers.
-        #[serde(default)]
-        details: String,
-    }
-    #[derive(Deserialize)]
-    struct One {
-        #[serde(default)]
-        code: serde_json::Value,
-        #[serde(default)]
-        message: String,
-    }
-    let status = answer.status.as_u16();
-    let (method, url) = (answer.method, answer.address.to_string());
-    let after = answer.header(RETRY_AFTER).and_then(wait);
-    let text = answer.read(EXPLANATION).await.unwrap_or_default();
-    let parsed: Option<Explanation> = serde_json::from_slice(&text).ok();
-    let details = parsed.as_ref().map(|e| clean(&e.details)).filter(|d| !d.is_empty());
-    let first = parsed.and_then(|e| e.errors.into_iter().next());
-    let first = first.map(|one| (one.code.as_str().unwrap_or("UNKNOWN").to_uppercase(), clean(&one.message)));
-    match (status, first) {
-        (429, first) => {
-            let message = first.map_or_else(|| "too many requests".to_owned(), |(_, message)| message);
-            Error::TooMany { message, after }
-        }
-        (401, first) => {
-            let message = first.map(|(_, message)| message).filter(|m| !m.is_empty());
-            Error::Unauthorized(message.or(details).unwrap_or_else(|| "authentication required".into()))
-        }
-        (_, Some((code, message))) => Error::Answer { status, code, message },
-        (403, None) => {
-            let message = details.unwrap_or_else(|| "requested access to the resource is denied".into());
-            Error::Answer { status, code: "DENIED".into(), message }
-        }
-        _ => Error::Status { method, url, status },
-    }
-}
-
-/// One line that cannot harm a terminal.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1_000).collect()
-}
-
-/// `Retry-After`: seconds or a date (RFC 9110 section 10.2.3).
-pub(crate) fn wait(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
-    Some(at.duration_since(jiff::Timestamp::now()).try_into().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,11 +351,8 @@ mod tests {
     }
 
     #[test]
-    fn links_and_waits() {
+    fn links() {
         assert_eq!(next_page(r#"</v2/a/tags/list?last=x&n=2>; rel="next""#), Some("/v2/a/tags/list?last=x&n=2"));
         assert_eq!(next_page("nonsense"), None);
-        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
-        assert_eq!(wait("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("soon"), None);
     }
 }

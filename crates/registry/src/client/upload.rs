@@ -17,7 +17,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::mpsc;
 use wharf_spec::digest::Digest;
 
-use super::repository::refusal;
+use super::refusal::refusal;
 use super::wire::{Answer, Body, Request};
 use super::{Address, Error, Repository, Result};
 
