@@ -37,6 +37,7 @@ class Engine:
     def __init__(self, host, cli, pids):
         self.host, self.cli, self.pids = host, cli, pids
         self.sock = host.removeprefix("unix://")
+        self.pid_namespace = None  # where its processes are, when known
 
     def api(self, method, path, body=None, headers=None, ok=(200, 201, 204, 304)):
         conn = UnixHTTP(self.sock)
@@ -67,6 +68,8 @@ class Engine:
                 comm = open(f"/proc/{pid}/comm").read().strip()
                 if not any(comm.startswith(p[:15]) for p in self.pids):
                     continue
+                if self.pid_namespace and os.readlink(f"/proc/{pid}/ns/pid") != self.pid_namespace:
+                    continue  # of another engine on this machine
                 for line in open(f"/proc/{pid}/smaps_rollup"):
                     if line.startswith("Pss:"):
                         total += int(line.split()[1]); n += 1
@@ -587,11 +590,14 @@ def main():
     ap.add_argument("--pids-a", default="wharf"); ap.add_argument("--pids-b", default="dockerd,containerd,containerd-shim,docker-proxy")
     ap.add_argument("--only"); ap.add_argument("--json"); ap.add_argument("--rounds", type=int)
     o = ap.parse_args()
+    ours = None
     if not o.a:
         ours = OurHost()
         o.a = "unix://" + ours.socket
         os.environ["BENCH_NETNS_A"] = f"/proc/{ours.process.pid}/ns/net"
     engines = {"A": Engine(o.a, o.cli, o.pids_a.split(","))}
+    if ours:
+        engines["A"].pid_namespace = os.readlink(f"/proc/{ours.process.pid}/ns/pid_for_children")
     if o.b:
         engines["B"] = Engine(o.b if "://" in o.b else "unix://" + o.b, o.cli, o.pids_b.split(","))
     tar = busybox_tar()

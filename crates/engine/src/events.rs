@@ -1,11 +1,10 @@
 //! What happens, told to whoever listens: a bounded memory for `since`, and a live channel.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{Event, EventsOptions, Filters, Result};
 
@@ -23,13 +22,14 @@ pub(crate) struct Bus {
 struct Shared {
     history: Mutex<VecDeque<Arc<Event>>>,
     live: broadcast::Sender<Arc<Event>>,
-    count: AtomicU64,
+    /// How many there have been.
+    count: watch::Sender<u64>,
 }
 
 impl Bus {
     pub(crate) fn new() -> Bus {
         let (live, _) = broadcast::channel(BEHIND);
-        Bus { shared: Arc::new(Shared { history: Mutex::new(VecDeque::new()), live, count: AtomicU64::new(0) }) }
+        Bus { shared: Arc::new(Shared { history: Mutex::new(VecDeque::new()), live, count: watch::Sender::new(0) }) }
     }
 
     /// Tells everybody.
@@ -47,7 +47,7 @@ impl Bus {
             attributes,
             time: Timestamp::now(),
         });
-        self.shared.count.fetch_add(1, Ordering::Relaxed);
+        self.shared.count.send_modify(|count| *count += 1);
         let mut history = self.history();
         if history.len() == HISTORY {
             history.pop_front();
@@ -58,8 +58,8 @@ impl Bus {
     }
 
     /// How many events there have been.
-    pub(crate) fn count(&self) -> u64 {
-        self.shared.count.load(Ordering::Relaxed)
+    pub(crate) fn count(&self) -> watch::Receiver<u64> {
+        self.shared.count.subscribe()
     }
 
     /// How many listen.

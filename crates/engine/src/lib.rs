@@ -120,7 +120,7 @@ impl Engine {
     pub async fn open(config: Config) -> Result<Engine> {
         let inner = Arc::new(open::open(config).await?);
         container::reconcile::reconcile(&inner).await?;
-        tokio::spawn(return_memory(inner.bus.clone(), inner.closing.subscribe()));
+        tokio::spawn(return_memory(inner.bus.count(), inner.closing.subscribe()));
         Ok(Engine { inner })
     }
 
@@ -139,26 +139,31 @@ impl Engine {
     }
 }
 
-/// After work is done, gives back what the allocator keeps of it: an idle engine is to be small.
-async fn return_memory(bus: events::Bus, mut closing: watch::Receiver<bool>) {
-    /// Seldom enough to cost nothing, often enough that nobody sees a fat idle engine for long.
-    const PAUSE: std::time::Duration = std::time::Duration::from_secs(10);
-    let mut seen = u64::MAX;
+/// After work is done, gives back what the allocator keeps of it and the program text that it needed: an idle engine is to be
+/// small, also one whose containers run.
+async fn return_memory(mut events: watch::Receiver<u64>, mut closing: watch::Receiver<bool>) {
+    /// Silence after which work is taken to be over. What is given back costs the next work a few tenths of a millisecond, so not
+    /// between the steps of a script.
+    const QUIET: std::time::Duration = std::time::Duration::from_millis(500);
     loop {
-        let now = bus.count();
-        if now != seen {
-            seen = now;
-            let _ = tokio::task::spawn_blocking(|| {
-                wharf_sys::memory::trim();
-                wharf_sys::memory::release_text();
-            })
-            .await;
-        }
         tokio::select! {
-            () = tokio::time::sleep(PAUSE) => {}
+            () = quiet(&mut events, QUIET) => {}
             _ = async { closing.wait_for(|closing| *closing).await.is_ok() } => return,
         }
+        let _ = tokio::task::spawn_blocking(|| {
+            wharf_sys::memory::trim();
+            wharf_sys::memory::release_text();
+        })
+        .await;
+        if events.changed().await.is_err() {
+            return;
+        }
     }
+}
+
+/// Returns when nothing has happened for `pause`.
+async fn quiet(events: &mut watch::Receiver<u64>, pause: std::time::Duration) {
+    while let Ok(Ok(())) = tokio::time::timeout(pause, events.changed()).await {}
 }
 
 /// Runs blocking work off the reactor. The work goes on to its end even when nobody waits any more.

@@ -504,10 +504,7 @@ impl Inner {
             let default_route = (is(ways.0, endpoint), is(ways.1, endpoint));
             self.plug(netns, endpoint, network, index, default_route)?;
         }
-        if netns.is_fresh() {
-            bridge::seal(netns)?;
-        }
-        Ok(())
+        netns.seal()
     }
 
     fn plug_live(&self, netns: &Netns, endpoint: &Endpoint, network: &Network) -> Result<()> {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use wharf_netlink::{Batch, BridgePort, Kind, LinkName, Neighbour, NewAddress, NewLink, NewRoute, SetLink, Socket};
 
-use crate::netns::{DEFAULT_DISABLE_IPV6, ignore_missing, write_sysctl};
+use crate::sysctl::{self, ignore_missing};
 use crate::{BridgeOptions, Endpoint, Error, GatewayMode, Mac, Netns, Network, Result, Subnet};
 
 /// Makes the link of a network as declared, whatever is there. Runs in the machine's namespace; may be repeated.
@@ -62,21 +62,21 @@ fn make(socket: &mut Socket, network: &Network, options: &BridgeOptions) -> Resu
 
 fn sysctls(network: &Network, options: &BridgeOptions) -> Result<()> {
     // a port published on loopback is reached by rewriting 127.0.0.1; the firewall keeps containers away from it
-    write_sysctl(&format!("net/ipv4/conf/{}/route_localnet", options.link), "1")?;
+    sysctl::write(&format!("net/ipv4/conf/{}/route_localnet", options.link), "1")?;
     if !options.icc {
         // ports cannot see each other; the bridge answers for them and routes, so that the firewall decides
-        write_sysctl(&format!("net/ipv4/conf/{}/proxy_arp_pvlan", options.link), "1")?;
+        sysctl::write(&format!("net/ipv4/conf/{}/proxy_arp_pvlan", options.link), "1")?;
         // otherwise it answers after a random part of a second
-        write_sysctl(&format!("net/ipv4/neigh/{}/proxy_delay", options.link), "0")?;
-        write_sysctl(&format!("net/ipv4/conf/{}/send_redirects", options.link), "0")?;
+        sysctl::write(&format!("net/ipv4/neigh/{}/proxy_delay", options.link), "0")?;
+        sysctl::write(&format!("net/ipv4/conf/{}/send_redirects", options.link), "0")?;
     }
     if network.ipv6 {
-        write_sysctl(&format!("net/ipv6/conf/{}/disable_ipv6", options.link), "0").or_else(ignore_missing)?;
-        write_sysctl(&format!("net/ipv6/conf/{}/accept_ra", options.link), "0").or_else(ignore_missing)?;
+        sysctl::write(&format!("net/ipv6/conf/{}/disable_ipv6", options.link), "0").or_else(ignore_missing)?;
+        sysctl::write(&format!("net/ipv6/conf/{}/accept_ra", options.link), "0").or_else(ignore_missing)?;
         // until it has found out that nobody has its link-local address, it asks for no neighbour
-        write_sysctl(&format!("net/ipv6/conf/{}/accept_dad", options.link), "0").or_else(ignore_missing)?;
-        write_sysctl("net/ipv6/conf/default/forwarding", "1").or_else(ignore_missing)?;
-        write_sysctl("net/ipv6/conf/all/forwarding", "1").or_else(ignore_missing)?;
+        sysctl::write(&format!("net/ipv6/conf/{}/accept_dad", options.link), "0").or_else(ignore_missing)?;
+        sysctl::write("net/ipv6/conf/default/forwarding", "1").or_else(ignore_missing)?;
+        sysctl::write("net/ipv6/conf/all/forwarding", "1").or_else(ignore_missing)?;
     }
     Ok(())
 }
@@ -161,6 +161,9 @@ pub(crate) fn plug(
     }
     plug.configure(&mut batch);
     netns.with_socket(|inside| Ok(inside.run(&batch)?))?;
+    // a port of a bridge speaks no IPv6 itself: without this the kernel would go through the routes of all other ports
+    let port = format!("net/ipv6/conf/{}/disable_ipv6", plug.endpoint.host_interface);
+    sysctl::write(&port, "1").or_else(ignore_missing)?;
     join(host, &plug.endpoint.host_interface, plug.endpoint.mac, options)?;
     netns.with_socket(|inside| Ok(inside.run(Batch::new().settle_link(LinkName::Index(plug.index)))?))
 }
@@ -191,14 +194,9 @@ pub(crate) fn join(host: &mut Socket, name: &str, mac: Option<Mac>, options: &Br
 
 /// Switches IPv6 on for one interface; the calling thread is inside.
 pub(crate) fn ipv6_on(interface: &str) -> Result<()> {
-    write_sysctl(&format!("net/ipv6/conf/{interface}/accept_ra"), "0").or_else(ignore_missing)?;
-    write_sysctl(&format!("net/ipv6/conf/{interface}/accept_dad"), "0").or_else(ignore_missing)?;
-    write_sysctl(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "0").or_else(ignore_missing)
-}
-
-/// Everything of ours is made: what the container makes itself has IPv6 as usual.
-pub(crate) fn seal(netns: &Netns) -> Result<()> {
-    netns.within(|| write_sysctl(DEFAULT_DISABLE_IPV6, "0").or_else(ignore_missing))
+    sysctl::write(&format!("net/ipv6/conf/{interface}/accept_ra"), "0").or_else(ignore_missing)?;
+    sysctl::write(&format!("net/ipv6/conf/{interface}/accept_dad"), "0").or_else(ignore_missing)?;
+    sysctl::write(&format!("net/ipv6/conf/{interface}/disable_ipv6"), "0").or_else(ignore_missing)
 }
 
 /// Removes the host's end (and with it the other).

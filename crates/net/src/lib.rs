@@ -45,6 +45,7 @@ mod predefined;
 mod publish;
 mod reconcile;
 mod rows;
+mod sysctl;
 mod wall;
 
 pub use address::{Mac, Subnet};

@@ -1,5 +1,6 @@
 //! Network namespaces without a name: held by a descriptor, mounted nowhere, gone with the last process and descriptor.
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Mutex, MutexGuard};
@@ -7,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use wharf_netlink::{Batch, LinkName, SetLink, Socket};
 
+use crate::sysctl::{self, DEFAULT_DISABLE_IPV6};
 use crate::{Error, Result};
 
 /// A network namespace. It lives as long as this value or a process in it: drop it when the container has been launched.
@@ -15,13 +17,23 @@ pub struct Netns {
     fd: OwnedFd,
     inside: Mutex<Option<Socket>>,
     /// Made by us for one container and not yet handed out to anybody.
-    fresh: bool,
+    fresh: Option<Fresh>,
+}
+
+/// What belongs to a namespace that nobody uses yet.
+#[derive(Debug)]
+struct Fresh {
+    /// Whether interfaces made from now on are without IPv6, open for writing.
+    no_ipv6: Option<File>,
+    /// The namespace's sysfs, so that it is there when the container mounts it: the kernel finds the youngest first, and looks
+    /// through those of all containers before it makes one.
+    _sysfs: Option<OwnedFd>,
 }
 
 impl Netns {
     /// The namespace behind a descriptor of `/proc/<pid>/ns/net`.
     pub fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd, inside: Mutex::new(None), fresh: false }
+        Self { fd, inside: Mutex::new(None), fresh: None }
     }
 
     /// The namespace of a process.
@@ -40,14 +52,17 @@ impl Netns {
 
     /// Another handle of the same namespace.
     pub(crate) fn again(&self) -> Result<Self> {
-        rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)
-            .map(Self::from_fd)
-            .map_err(Error::system("dup of a network namespace"))
+        self.descriptor().map(Self::from_fd)
     }
 
-    /// The descriptor, for somebody who will enter it.
+    /// The descriptor alone.
     pub fn into_fd(self) -> OwnedFd {
         self.fd
+    }
+
+    /// A descriptor for somebody who will enter it. Keep this value until that is done: what was made ready goes with it.
+    pub fn descriptor(&self) -> Result<OwnedFd> {
+        rustix::io::fcntl_dupfd_cloexec(&self.fd, 0).map_err(Error::system("dup of a network namespace"))
     }
 
     /// Runs `f` with a route socket of the namespace.
@@ -68,7 +83,13 @@ impl Netns {
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
-        self.fresh
+        self.fresh.is_some()
+    }
+
+    /// Everything of ours is made: what the container makes itself has IPv6 as usual.
+    pub(crate) fn seal(&self) -> Result<()> {
+        let setting = self.fresh.as_ref().and_then(|fresh| fresh.no_ipv6.as_ref());
+        setting.map_or(Ok(()), |setting| sysctl::set(setting, DEFAULT_DISABLE_IPV6, "0"))
     }
 }
 
@@ -108,29 +129,23 @@ fn make() -> Result<Netns> {
     let mut socket = Socket::route()?;
     let up = SetLink { up: Some(true), ..SetLink::default() };
     socket.run(Batch::new().set_link(LinkName::Index(1), &up))?;
-    write_sysctl("net/ipv4/ip_unprivileged_port_start", "0")?;
-    write_sysctl("net/ipv4/ping_group_range", "0 2147483647")?;
-    // the interfaces we make have no IPv6 unless their network has; `attach` puts the default back for those
+    sysctl::write("net/ipv4/ip_unprivileged_port_start", "0")?;
+    sysctl::write("net/ipv4/ping_group_range", "0 2147483647")?;
+    // the interfaces we make have no IPv6 unless their network has; `seal` puts the default back for those
     // that the container makes itself
-    write_sysctl(DEFAULT_DISABLE_IPV6, "1").or_else(ignore_missing)?;
-    Ok(Netns { fd, inside: Mutex::new(Some(socket)), fresh: true })
+    let no_ipv6 = match sysctl::open(DEFAULT_DISABLE_IPV6) {
+        Ok(setting) => sysctl::set(&setting, DEFAULT_DISABLE_IPV6, "1").map(|()| Some(setting))?,
+        Err(error) => sysctl::ignore_missing(error).map(|()| None)?,
+    };
+    Ok(Netns { fd, inside: Mutex::new(Some(socket)), fresh: Some(Fresh { no_ipv6, _sysfs: sysfs().ok() }) })
 }
 
-/// What interfaces made from now on inherit.
-pub(crate) const DEFAULT_DISABLE_IPV6: &str = "net/ipv6/conf/default/disable_ipv6";
-
-/// Writes a setting of the namespace of the calling thread; the key has slashes.
-pub(crate) fn write_sysctl(key: &str, value: &str) -> Result<()> {
-    let path = format!("/proc/sys/{key}");
-    std::fs::write(&path, value).map_err(|source| Error::System { op: format!("write `{path}`"), source })
-}
-
-/// A kernel without IPv6 has no settings of it.
-pub(crate) fn ignore_missing(error: Error) -> Result<()> {
-    match error {
-        Error::System { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => Err(other),
-    }
+/// The sysfs of the calling thread's namespace, mounted nowhere.
+fn sysfs() -> rustix::io::Result<OwnedFd> {
+    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+    let context = fsopen(c"sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(context.as_fd())?;
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }
 
 /// Namespaces that are ready, filled by a thread of its own.

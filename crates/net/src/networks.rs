@@ -603,7 +603,7 @@ impl Config {
 /// Switches a setting on unless it is.
 fn switch_on(key: &str) -> Result<()> {
     let on = std::fs::read_to_string(format!("/proc/sys/{key}")).is_ok_and(|value| value.trim() == "1");
-    if on { Ok(()) } else { netns::write_sysctl(key, "1") }
+    if on { Ok(()) } else { crate::sysctl::write(key, "1") }
 }
 
 /// Where the machine's routes lead, without defaults.

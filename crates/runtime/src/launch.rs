@@ -4,7 +4,7 @@ mod prepare;
 
 use crate::channel::{self, Event, Fail, Message};
 use crate::child::{self, Prepared, Wait};
-use crate::plan::{Plan, ProcessPlan};
+use crate::plan::{Plan, ProcessPlan, Root};
 use crate::{LaunchError, Moment, Step, hooks};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::Pid;
@@ -79,6 +79,9 @@ pub struct Init {
     pub pidfd: OwnedFd,
     /// Master of its pseudo terminal.
     pub console: Option<OwnedFd>,
+    /// Its root, when that was mounted for it (an overlay). An overlay that goes brings everything that is not yet written of the
+    /// file system below it to the disk: without this descriptor the process does that while it ends.
+    pub root: Option<OwnedFd>,
     held: Option<(OwnedFd, String)>,
 }
 
@@ -112,7 +115,7 @@ impl Init {
 /// The step that failed, with the kernel's number.
 pub fn launch(plan: &Plan, fds: LaunchFds) -> Result<Init, LaunchError> {
     let LaunchFds { stdio, cgroup, namespaces, preserve, start } = fds;
-    let (opened, flags) = prepare::open(plan, namespaces, cgroup.tasks)?;
+    let (mut opened, flags) = prepare::open(plan, namespaces, cgroup.tasks)?;
     fail_point("runtime.launch.opened")?;
     let outer_limits = plan.id_maps.is_some() || joins(&opened, NamespaceType::User).is_some();
     let spawned = spawn(
@@ -128,9 +131,10 @@ pub fn launch(plan: &Plan, fds: LaunchFds) -> Result<Init, LaunchError> {
             }
         },
     )?;
+    let root = opened.root.take().filter(|_| matches!(plan.root, Some(Root::Overlay(_))));
     // what the child has of its own must not stay open here: ends of pipes above all
     drop((opened, stdio, preserve, cgroup.v2));
-    follow(spawned, &plan.process, Some(plan), &start)
+    follow(spawned, &plan.process, Some(plan), &start).map(|init| Init { root, ..init })
 }
 
 /// What the child gets beyond the plan.
@@ -269,7 +273,7 @@ pub(crate) fn follow(
         Ok(console) => {
             let Spawned { pid, pidfd, channel } = spawned;
             let held = matches!(start, Start::Held).then_some((channel, program));
-            Ok(Init { pid, pidfd, console, held })
+            Ok(Init { pid, pidfd, console, root: None, held })
         }
         Err(error) => {
             end(&spawned.pidfd);

@@ -100,6 +100,9 @@ struct Keeper {
     shared_pid: bool,
     /// The runtime that made the container, when it is not ours.
     runtime: Option<foreign::Runtime>,
+    /// The container's root, so that it goes with the keeper and not with the container: that waits for the disk, and nobody who
+    /// waits for the container's end shall.
+    _root: Option<OwnedFd>,
     conns: BTreeMap<u32, Conn>,
     processes: BTreeMap<u32, Process>,
     sessions: BTreeMap<u32, Session>,
@@ -158,11 +161,11 @@ impl Keeper {
         failpoint::hit("shim.launch.before").map_err(fail("launch"))?;
         let sockets = std::mem::take(&mut sorted.sockets);
         let launched = match foreign {
-            None => start::launch(INIT, &request, sorted).map(|process| (process, None)),
+            None => start::launch(INIT, &request, sorted).map(|(process, root)| (process, None, root)),
             Some(foreign) => start::launch_foreign(INIT, &request, foreign, sorted)
-                .map(|(process, runtime)| (process, Some(runtime))),
+                .map(|(process, runtime)| (process, Some(runtime), None)),
         };
-        let (process, runtime) = launched.inspect_err(|_| {
+        let (process, runtime, root) = launched.inspect_err(|_| {
             let _ = rustix::fs::unlink(&socket);
         })?;
         let _ = failpoint::hit("shim.launch.after");
@@ -176,6 +179,7 @@ impl Keeper {
             exit_file: request.exit_file,
             shared_pid: request.shared_pid,
             runtime,
+            _root: root,
             conns: BTreeMap::new(),
             init: process.started,
             processes: BTreeMap::from([(INIT, process)]),

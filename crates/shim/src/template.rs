@@ -32,6 +32,8 @@ pub fn run() -> Result<(), Errno> {
     rustix::process::chdir("/")?;
     // keepers that end are nobody's business: what they had to say is on the disk
     signal::ignore(rustix::process::Signal::CHILD.as_raw())?;
+    // asked once here rather than by each keeper
+    wharf_sys::overlay::probe();
     serve(socket)
 }
 

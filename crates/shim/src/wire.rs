@@ -47,30 +47,35 @@ impl Packet {
 /// The next frame of a socket without waiting: `None` at end of file, `EAGAIN` when there is none, `EPROTO` when it does
 /// not follow the protocol.
 pub(crate) fn receive(socket: impl AsFd) -> Result<Option<Frame>> {
-    receive_by(|buffer| fd::try_receive(socket, buffer))
+    let size = fd::try_packet_size(&socket)?;
+    receive_by(size, |buffer| fd::try_receive(socket, buffer))
 }
 
 /// As [`receive`], but waits for it.
 pub(crate) fn receive_waiting(socket: impl AsFd) -> Result<Option<Frame>> {
-    receive_by(|buffer| fd::receive(socket, buffer))
+    let size = fd::packet_size(&socket)?;
+    receive_by(size, |buffer| fd::receive(socket, buffer))
 }
 
-fn receive_by(by: impl FnOnce(&mut [u8]) -> Result<fd::Received>) -> Result<Option<Frame>> {
-    let mut buffer = [0; PACKET_MAX];
-    let received = by(&mut buffer)?;
+/// The buffer is as long as the packet: room for the longest one on the stack would be memory that each keeper has touched.
+fn receive_by(size: usize, by: impl FnOnce(&mut [u8]) -> Result<fd::Received>) -> Result<Option<Frame>> {
+    // one that is too long is received in part, which is an error and takes it out of the queue
+    let mut packet = vec![0; size.min(PACKET_MAX)];
+    let received = by(&mut packet)?;
     if received.len == 0 {
         return Ok(None);
     }
-    let packet = &buffer[..received.len];
+    packet.truncate(received.len);
     let mut fds = received.fds;
-    let (kind, in_memfd, seq) = Frame::header(packet).map_err(|_| Errno::PROTO)?;
+    let (kind, in_memfd, seq) = Frame::header(&packet).map_err(|_| Errno::PROTO)?;
     let body = if in_memfd {
         if fds.is_empty() {
             return Err(Errno::PROTO);
         }
         read_body(&fds.remove(0))?
     } else {
-        packet[HEADER..].to_vec()
+        packet.drain(..HEADER);
+        packet
     };
     Ok(Some(Frame { kind, seq, body, fds }))
 }

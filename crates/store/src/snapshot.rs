@@ -117,6 +117,22 @@ impl Store {
         })
     }
 
+    /// Makes the mount of a snapshot one that is never synced, not even when a program asks for it.
+    pub fn snapshot_volatile(&self, id: &ContainerId, root: &mut Rootfs) -> Result<()> {
+        let Rootfs::Overlay { options, .. } = root else { return Ok(()) };
+        // the mark of such a mount before, by which the kernel knows that the machine may have failed meanwhile: it has not, as
+        // then the container would not be there any more
+        let mark = self.layout().snapshot(id).join(WORK).join("work/incompat");
+        match std::fs::remove_dir_all(&mark) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &mark)(error));
+            }
+            _ => {}
+        }
+        options.push("volatile".into());
+        Ok(())
+    }
+
     /// Folders of a stack of layers, top first, with the common mount points below all of them.
     pub(crate) fn lower(&self, layers: &[wharf_spec::id::DiffId]) -> Vec<PathBuf> {
         let layout = self.layout();

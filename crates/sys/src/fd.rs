@@ -74,6 +74,27 @@ pub fn try_receive(socket: impl AsFd, buffer: &mut [u8]) -> Result<Received> {
     receive_with(socket.as_fd(), buffer, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
 }
 
+/// How long the next message is, waiting for it; it stays in the queue. 0 at end of file.
+///
+/// # Errors
+/// The kernel's.
+pub fn packet_size(socket: impl AsFd) -> Result<usize> {
+    packet_size_with(socket.as_fd(), RecvFlags::empty())
+}
+
+/// As [`packet_size`], but `EAGAIN` rather than waiting.
+///
+/// # Errors
+/// As [`packet_size`], and `EAGAIN`.
+pub fn try_packet_size(socket: impl AsFd) -> Result<usize> {
+    packet_size_with(socket.as_fd(), RecvFlags::DONTWAIT)
+}
+
+fn packet_size_with(socket: BorrowedFd<'_>, flags: RecvFlags) -> Result<usize> {
+    let flags = flags | RecvFlags::PEEK | RecvFlags::TRUNC;
+    rustix::io::retry_on_intr(|| rustix::net::recv(socket, &mut [0_u8; 0][..], flags)).map(|(_, size)| size)
+}
+
 fn receive_with(socket: BorrowedFd<'_>, buffer: &mut [u8], flags: RecvFlags) -> Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);

@@ -39,6 +39,11 @@ pub fn mount(overlay: &Overlay<'_>) -> Result<OwnedFd> {
     if names_lowers_one_by_one() { modern(overlay) } else { by_number(overlay) }
 }
 
+/// Finds out what the kernel can, so that processes forked from this one know it.
+pub fn probe() {
+    names_lowers_one_by_one();
+}
+
 /// Whether `lowerdir+` exists. Kernels before 6.5 take any option until the file system is made, so a nonsense one tells them apart.
 fn names_lowers_one_by_one() -> bool {
     static ANSWER: std::sync::OnceLock<bool> = std::sync::OnceLock::new();

@@ -38,6 +38,8 @@ pub(crate) struct Actor {
     publish: watch::Sender<Picture>,
     pub(super) live: Option<Arc<Live>>,
     pub(super) events: Option<Events>,
+    /// Ends when the keeper of the run before is gone.
+    pub(super) leaving: Option<JoinHandle<()>>,
     pub(super) ends: u64,
     /// `restart` is at work: no policy has a say.
     pub(super) hold: bool,
@@ -79,6 +81,7 @@ pub(crate) fn adopt(
         publish,
         live,
         events,
+        leaving: None,
         ends: 0,
         hold: false,
         no_restart: false,
@@ -217,6 +220,7 @@ impl Actor {
 
     pub(super) async fn start(&mut self) -> Result<()> {
         self.restart_at = None;
+        self.keeper_left().await;
         let alone = self.files_alone().await?;
         if places::is_nowhere(&self.declared) {
             // taken off every network while it ran: it begins again on its main one

@@ -70,7 +70,7 @@ impl Actor {
 
     /// The first process has ended, and everything that it wrote is in the log.
     async fn ended(&mut self, exit: protocol::Exit) {
-        self.events = None;
+        self.keeper_leaves();
         let Some(live) = self.live.take() else { return };
         let cgroup = live.cgroup.clone();
         let killed = cgroup.oom_kills().unwrap_or(0) > 0;
@@ -120,6 +120,23 @@ impl Actor {
         self.restart_at = again.map(|wait| Instant::now() + wait);
         // addresses are free now
         self.show();
+    }
+
+    /// The keeper has told of the end and goes, with the container's root as the last thing.
+    fn keeper_leaves(&mut self) {
+        let Some(mut events) = self.events.take() else { return };
+        self.leaving = Some(tokio::spawn(async move { while events.next().await.is_some() {} }));
+    }
+
+    /// Waits until the keeper of the run before has let go of the container's root: two mounts of it at once are none of
+    /// overlayfs's strengths, and the kernel's log says so.
+    pub(super) async fn keeper_left(&mut self) {
+        /// Usually it is a matter of a millisecond. A keeper that still serves a client which does not read may stay for long, with
+        /// a root that nobody writes to any more.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        if let Some(leaving) = self.leaving.take() {
+            let _ = tokio::time::timeout(PATIENCE, leaving).await;
+        }
     }
 
     /// The back-off is over.

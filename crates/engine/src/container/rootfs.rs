@@ -74,6 +74,31 @@ fn in_layers(upper: &Path, lower: &[PathBuf], folder: &str, name: &str) -> Found
     Found::Settled(String::new())
 }
 
+/// Whether `path` is a folder for sure. Not so where only a mount can tell.
+fn is_folder_in_layers(upper: &Path, lower: &[PathBuf], path: &Path) -> bool {
+    for layer in std::iter::once(upper).chain(lower.iter().map(PathBuf::as_path)) {
+        let mut at = layer.to_owned();
+        let mut missing = false;
+        for part in path.components() {
+            let std::path::Component::Normal(name) = part else { continue };
+            at.push(name);
+            match std::fs::symlink_metadata(&at) {
+                Ok(found) if found.is_dir() && !is_opaque(&at) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    missing = true;
+                    break;
+                }
+                // opaque folders may hide what lies in lower layers, anything else is a link, a file or a whiteout
+                _ => return false,
+            }
+        }
+        if !missing {
+            return true;
+        }
+    }
+    false
+}
+
 fn is_opaque(folder: &Path) -> bool {
     ["trusted.overlay.opaque", "user.overlay.opaque"].iter().any(|name| {
         let mut value = [0_u8; 8];
@@ -101,7 +126,12 @@ pub(crate) fn accounts_in(root: &OwnedFd) -> Accounts {
 }
 
 /// Makes the working folder when the container has none there, as Docker does.
-pub(crate) fn make_folder(store: &Store, id: &ContainerId, path: &Path) -> Result<()> {
+pub(crate) fn make_folder(store: &Store, id: &ContainerId, root: &Rootfs, path: &Path) -> Result<()> {
+    if let Rootfs::Overlay { lower, upper, .. } = root
+        && is_folder_in_layers(upper, lower, path)
+    {
+        return Ok(());
+    }
     make_place(store.snapshot_open(id)?.as_fd(), path, true).map(drop)
 }
 
@@ -154,6 +184,23 @@ mod tests {
             Found::Settled(text) => text,
             Found::Unclear => "unclear".into(),
         }
+    }
+
+    #[test]
+    fn a_folder_is_one_only_where_no_layer_above_hides_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let layer = |name: &str| dir.path().join(name);
+        for name in ["upper", "a/srv", "b/srv/app", "b/opt/x"] {
+            fs::create_dir_all(layer(name)).expect("mkdir");
+        }
+        let lower = [layer("a"), layer("b")];
+        let found = |path: &str| is_folder_in_layers(&layer("upper"), &lower, Path::new(path));
+        assert!(found("/srv/app"));
+        assert!(!found("/srv/other"));
+        std::os::unix::fs::symlink("/srv", layer("upper").join("opt")).expect("symlink");
+        assert!(!found("/opt/x"));
+        fs::write(layer("a").join("srv/app"), "a file").expect("write");
+        assert!(!found("/srv/app"));
     }
 
     #[test]

@@ -44,6 +44,9 @@ const CREATE_FAILED: &str = "failed to create task for container: failed to crea
 const FOREIGN_CREATE_FAILED: &str =
     "failed to create task for container: failed to create shim task: OCI runtime create failed";
 
+/// Kernels from here on can do without syncing an overlay.
+const VOLATILE: (u32, u32) = (5, 10);
+
 /// A container that runs.
 pub(crate) struct Started {
     pub(crate) live: Arc<Live>,
@@ -139,9 +142,12 @@ async fn steps(
     let (cgroup, request) = prepared?;
     undo.cgroup = Some(cgroup.clone());
     let mut request = request?;
+    // kept until the container is there
     let netns = network?.or(others.netns);
     failpoint::hit("engine.start.after_prepare").map_err(injected)?;
-    request.fds.extend(netns.map(|fd| (FdRole::Netns, fd)));
+    if let Some(netns) = &netns {
+        request.fds.push((FdRole::Netns, netns.descriptor()?));
+    }
     // another runtime says the second half itself
     let ours = runtimes::find(&inner.config, &declared.host_config.runtime)?.is_none();
     let create_failed = if ours { CREATE_FAILED } else { FOREIGN_CREATE_FAILED };
@@ -193,7 +199,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 struct Others {
     join: Join,
     shm: Option<PathBuf>,
-    netns: Option<OwnedFd>,
+    netns: Option<Netns>,
 }
 
 impl Others {
@@ -234,15 +240,14 @@ impl Others {
             }
             let other = live(&name, "network namespace")?;
             join.net = Some(path(&other, "net"));
-            let fd = Netns::of_process(i32::try_from(other.pid).unwrap_or(0)).map_err(Error::from)?;
-            netns = Some(fd.into_fd());
+            netns = Some(Netns::of_process(i32::try_from(other.pid).unwrap_or(0))?);
         }
         Ok(Others { join, shm, netns })
     }
 }
 
 /// First branch: a namespace with everything in it, and the hosts file, which needs the addresses.
-fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Option<OwnedFd>> {
+fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Option<Netns>> {
     let host = &declared.host_config;
     let path = inner.container_folder(id).join("hosts");
     let names = network::host_names(declared);
@@ -272,7 +277,7 @@ fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Optio
         etc::write(&path, &etc::hosts(host, &names, &addresses, &links, &network::host_gateways(inner))?)?;
         links::tell_receivers(inner, id, &addresses);
     }
-    Ok(netns.map(Netns::into_fd))
+    Ok(netns)
 }
 
 /// The files that a container has in `/etc`: its own, or those of the one whose network it shares.
@@ -294,11 +299,15 @@ struct Prepared {
 /// Second branch: files, volumes, the document, the control group.
 fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join, shm: Option<PathBuf>) -> Result<Prepared> {
     let (config, host) = (&declared.config, &declared.host_config);
-    let root = inner.store.snapshot_rootfs(id)?;
+    let mut root = inner.store.snapshot_rootfs(id)?;
+    if host.auto_remove && inner.kernel >= VOLATILE {
+        // nothing of it outlives the machine: so nothing of it has to be on the disk
+        inner.store.snapshot_volatile(id, &mut root)?;
+    }
     let accounts = rootfs::accounts(&inner.store, id, &root)?;
     let user = accounts.resolve(&config.user, host.group_add.as_deref().unwrap_or_default())?;
     if !matches!(config.working_dir.as_str(), "" | "/") {
-        rootfs::make_folder(&inner.store, id, Path::new(&config.working_dir))?;
+        rootfs::make_folder(&inner.store, id, &root, Path::new(&config.working_dir))?;
     }
     let files = write_files(inner, id, declared)?;
     let sources = sources::prepare(inner, id, &declared.mounts)?;

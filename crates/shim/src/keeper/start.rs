@@ -59,13 +59,14 @@ fn namespace(flag: u32) -> Result<NamespaceType, Failure> {
     })
 }
 
-/// Starts the container's first process.
-pub(super) fn launch(number: u32, request: &Launch, sorted: Sorted) -> Result<Process, Failure> {
+/// Starts the container's first process. Its root comes, too: to be held until everybody has heard of its end.
+pub(super) fn launch(number: u32, request: &Launch, sorted: Sorted) -> Result<(Process, Option<OwnedFd>), Failure> {
     let plan: Plan = decode(&request.plan)?;
     let (theirs, ours) = pipes(request.tty, request.open_stdin)?;
     let fds = LaunchFds { stdio: theirs, cgroup: sorted.cgroup, namespaces: sorted.namespaces, ..LaunchFds::default() };
-    let Init { pid, pidfd, console, .. } = wharf_runtime::launch(&plan, fds).map_err(refusal)?;
-    process(number, Target::Init, Spawned { pid, pidfd, console }, ours, streams(request))
+    let Init { pid, pidfd, console, root, .. } = wharf_runtime::launch(&plan, fds).map_err(refusal)?;
+    let process = process(number, Target::Init, Spawned { pid, pidfd, console }, ours, streams(request))?;
+    Ok((process, root))
 }
 
 /// The same by another runtime.
