@@ -244,19 +244,25 @@ impl Attachment {
     /// client sent behind its request.
     pub async fn run(self, socket: OwnedFd, early: Bytes) -> Result<()> {
         let Attachment { engine, container, options, grant, .. } = self;
+        let again = |socket: &OwnedFd| socket.try_clone().map_err(|e| Error::system("dup", e));
+        let refused = |e| Error::system("attach", e);
+        let request = slots::attach_request(&engine.inner, &container.config, &options, &early);
+        if let (Grant::Live(live), true, true) = (&grant, options.logs, options.stream)
+            && let Some(held) = live.keeper.attach_held(&request, again(&socket)?).await.map_err(refused)?
+        {
+            // not a line is lost between the log and what comes, and none comes twice
+            let told = logs::replay(&engine.inner, &container, &options, held, socket).await;
+            return live.keeper.release(request.id).await.map_err(refused).and(told);
+        }
         if options.logs {
-            let history = LogOptions { stdout: options.stdout, stderr: options.stderr, ..LogOptions::default() };
-            let client = socket.try_clone().map_err(|e| Error::system("dup", e))?;
-            logs::write(&engine.inner, &container, history, client).await?;
+            let history = logs::history(&options);
+            logs::write(&engine.inner, &container, history, None, again(&socket)?).await?;
         }
         if !options.stream {
             return Ok(());
         }
         match grant {
-            Grant::Live(live) => {
-                let request = slots::attach_request(&engine.inner, &container.config, &options, &early);
-                live.keeper.attach(&request, socket).await.map_err(|e| Error::system("attach", e))
-            }
+            Grant::Live(live) => live.keeper.attach(&request, socket).await.map_err(refused),
             // the container's task may be gone with the container
             Grant::Slot(slot) => {
                 slot.send(Socket { fd: socket, early }).map_err(|_| Error::no_such_container(container.id.as_str()))

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use wharf_logs::{Format, Framing, Progress, ReadOptions, Reader, StopHandle};
+use wharf_logs::{Format, Framing, Position, Progress, ReadOptions, Reader, StopHandle};
+use wharf_shim::protocol::Held;
 
 use crate::container::handle::Handle;
 use crate::container::log;
 use crate::container::snapshot::Container;
-use crate::{Error, Inner, LogOptions, Logs, Result};
+use crate::{AttachOptions, Error, Inner, LogOptions, Logs, Result, blocking};
 
 /// Bytes per chunk.
 const CHUNK: usize = 64 * 1024;
@@ -102,11 +103,12 @@ async fn end(inner: Arc<Inner>, handle: Arc<Handle>, stop: StopHandle, client: o
     stop.stop();
 }
 
-/// Writes what is in the log to a client's socket (attach with `logs`).
+/// Writes what is in the log, up to `end`, to a client's socket (attach with `logs`).
 pub(crate) async fn write(
     inner: &Arc<Inner>,
     container: &Container,
     options: LogOptions,
+    end: Option<Position>,
     client: OwnedFd,
 ) -> Result<()> {
     let (config, read, format) =
@@ -115,6 +117,9 @@ pub(crate) async fn write(
     thread(move || {
         let copy = || -> Result<()> {
             let mut reader = Reader::open(&config, read).map_err(refused)?;
+            if let Some(end) = end {
+                reader.end_at(end);
+            }
             let mut client = std::fs::File::from(client);
             let mut chunk = Vec::with_capacity(CHUNK);
             while !matches!(reader.fill(format, &mut chunk, CHUNK).map_err(refused)?, Progress::End) {
@@ -126,6 +131,35 @@ pub(crate) async fn write(
         let _ = done.send(copy());
     })?;
     answer.await.unwrap_or_else(|_| Err(Error::System("read log".into())))
+}
+
+/// What is in the log for a client that attaches.
+pub(crate) fn history(options: &AttachOptions) -> LogOptions {
+    LogOptions { stdout: options.stdout, stderr: options.stderr, ..LogOptions::default() }
+}
+
+/// Writes what a client that was attached misses: the log up to that moment, and the beginnings of lines that had not ended.
+pub(crate) async fn replay(
+    inner: &Arc<Inner>,
+    container: &Container,
+    options: &AttachOptions,
+    held: Held,
+    client: OwnedFd,
+) -> Result<()> {
+    let socket = client.try_clone().map_err(|e| Error::system("dup", e))?;
+    write(inner, container, history(options), held.log, client).await?;
+    let mut rest = Vec::new();
+    let wanted = [options.stdout, options.stderr];
+    for ((number, bytes), _) in
+        (1_u8..).zip(&held.unfinished).zip(wanted).filter(|((_, b), wanted)| *wanted && !b.is_empty())
+    {
+        if !container.config.tty {
+            rest.extend([number, 0, 0, 0]);
+            rest.extend((bytes.len() as u32).to_be_bytes());
+        }
+        rest.extend_from_slice(bytes);
+    }
+    blocking(move || write_all(&mut std::fs::File::from(socket), &rest)).await
 }
 
 /// Writes to a socket that may be non-blocking.

@@ -28,6 +28,8 @@ pub(crate) enum Source {
         inode: u64,
         /// Where reading goes on.
         position: u64,
+        /// Where reading ends, whatever is written behind it.
+        end: Option<u64>,
     },
     /// Compressed after rotation; the first `skip` records are not wanted.
     Gzip { file: Box<GzDecoder<File>>, skip: u64 },
@@ -36,14 +38,16 @@ pub(crate) enum Source {
 impl Source {
     fn plain(file: File) -> io::Result<Self> {
         let inode = file.metadata()?.ino();
-        Ok(Self::Plain { file, inode, position: 0 })
+        Ok(Self::Plain { file, inode, position: 0, end: None })
     }
 
     /// Reads on; 0 at the (present) end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain { file, position, .. } => {
-                let count = file.read_at(buffer, *position)?;
+            Self::Plain { file, position, end, .. } => {
+                let room = end.map_or(u64::MAX, |end| end.saturating_sub(*position));
+                let room = usize::try_from(room).unwrap_or(usize::MAX).min(buffer.len());
+                let count = file.read_at(&mut buffer[..room], *position)?;
                 *position += count as u64;
                 Ok(count)
             }
@@ -113,6 +117,16 @@ pub(crate) fn open(path: &Path) -> Result<VecDeque<Source>> {
         }
     }
     Ok(chain)
+}
+
+/// Ends the log in the middle of the file with this inode; `false` when it has no such file.
+pub(crate) fn end_at(chain: &mut VecDeque<Source>, inode: u64, length: u64) -> bool {
+    let Some(place) = chain.iter().position(|source| inode_of(source) == Some(inode)) else { return false };
+    chain.truncate(place + 1);
+    if let Some(Source::Plain { end, .. }) = chain.back_mut() {
+        *end = Some(length);
+    }
+    true
 }
 
 /// Opens what was written after the file with this inode, oldest first; `None` when that file is not there any more.

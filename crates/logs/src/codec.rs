@@ -183,6 +183,11 @@ pub(crate) struct Rising(Timestamp);
 const SMOOTHED: i64 = 1_000_000_000;
 
 impl Rising {
+    /// The last moment.
+    pub(crate) fn last(&self) -> Timestamp {
+        self.0
+    }
+
     pub(crate) fn next(&mut self, time: Timestamp) -> Timestamp {
         let behind = self.0.as_nanos() - time.as_nanos();
         self.0 = if (0..SMOOTHED).contains(&behind) { self.0.next() } else { time };

@@ -117,6 +117,12 @@ impl LogFile {
         Ok(())
     }
 
+    /// Inode and length of the current file.
+    pub(crate) fn place(&self) -> Result<(u64, u64)> {
+        let stat = rustix::fs::fstat(&self.file).map_err(|error| Error::io("stat", &self.path, error))?;
+        Ok((stat.st_ino, stat.st_size as u64))
+    }
+
     /// Bytes that may still be appended before [`LogFile::rotate`] is due; 0 when it is.
     pub(crate) fn room(&self) -> u64 {
         self.rotation.max_size.map_or(u64::MAX, |max| max.saturating_sub(self.size))

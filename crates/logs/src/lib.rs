@@ -27,7 +27,7 @@ mod writer;
 pub use file::{Compression, Rotation, files};
 pub use follow::StopHandle;
 pub use frame::{Format, Framing};
-pub use reader::{Progress, ReadOptions, Reader};
+pub use reader::{Position, Progress, ReadOptions, Reader};
 pub use time::Timestamp;
 pub use writer::{FileWriter, Writer};
 

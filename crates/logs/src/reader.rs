@@ -14,6 +14,8 @@ use crate::codec::{Codec, Next};
 use crate::follow::{StopHandle, Watch};
 use crate::frame::{Encoder, Format};
 use crate::line::Line;
+use serde::{Deserialize, Serialize};
+
 use crate::{Entry, Error, LogConfig, Result, Stream, Timestamp};
 
 /// Bytes read at once.
@@ -22,6 +24,17 @@ const BLOCK: usize = 256 * 1024;
 /// Longest line that is looked at: the longest part, every byte of it escaped, and generous attributes. What is longer is
 /// no entry.
 const LINE_MAX: usize = 4 * 1024 * 1024;
+
+/// How far a writer had got at a moment ([`crate::Writer::position`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The current file.
+    pub inode: u64,
+    /// Its length, in bytes.
+    pub length: u64,
+    /// The moment of the last entry.
+    pub time: Timestamp,
+}
 
 /// What to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +119,15 @@ impl Reader {
             text: Vec::new(),
             frames: None,
         })
+    }
+
+    /// Reads no further than that; to be called before anything is read.
+    pub fn end_at(&mut self, position: Position) {
+        if !chain::end_at(&mut self.chain, position.inode, position.length) {
+            // the file was compressed or removed meanwhile: what is newer is told by its time
+            let until = self.filter.options.until.map_or(position.time, |until| until.min(position.time));
+            self.filter.options.until = Some(until);
+        }
     }
 
     /// A handle that ends a follower.

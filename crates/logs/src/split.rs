@@ -75,6 +75,11 @@ impl Splitter {
         }
     }
 
+    /// What has come of a line that has not ended.
+    pub(crate) fn unfinished(&self) -> &[u8] {
+        &self.held
+    }
+
     /// Gives memory back while no line is open.
     pub(crate) fn release(&mut self) {
         if self.held.is_empty() {

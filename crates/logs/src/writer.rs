@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::codec::{Codec, Encoder, Rising};
 use crate::file::{Compression, LogFile, Rotation};
 use crate::split::Splitter;
-use crate::{Error, LogConfig, Result, Stream, Timestamp, json, local};
+use crate::{Error, LogConfig, Position, Result, Stream, Timestamp, json, local};
 
 /// Bytes of encoded entries after which a batch is written out.
 const BATCH: usize = 256 * 1024;
@@ -68,6 +68,25 @@ impl Writer {
     pub fn compressed(&mut self) {
         if let Self::File(writer) = self {
             writer.compressed();
+        }
+    }
+
+    /// How far it has got; `None` when nothing is kept.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn position(&self) -> Result<Option<Position>> {
+        match self {
+            Self::None => Ok(None),
+            Self::File(writer) => writer.position().map(Some),
+        }
+    }
+
+    /// What has come of a stream since its last whole line: not in the log yet.
+    pub fn unfinished(&self, stream: Stream) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::File(writer) => writer.splitters[stream as usize].unfinished(),
         }
     }
 
@@ -158,6 +177,15 @@ impl FileWriter {
         });
         output.flush();
         output.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// See [`Writer::position`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn position(&self) -> Result<Position> {
+        let (inode, length) = self.output.file.place()?;
+        Ok(Position { inode, length, time: self.clock.last() })
     }
 
     /// See [`Writer::compression`].

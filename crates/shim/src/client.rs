@@ -17,8 +17,8 @@ use wharf_logs::LogConfig;
 use wharf_sys::{fd, memfd, pidfd, spawn};
 
 use crate::protocol::{
-    Attach, CloseStdin, Event, Exec, Failure, FdRole, Foreign, ForeignExec, Frame, INLINE_MAX, Kind, Launch, Reply,
-    Resize, Snapshot, Started, Target,
+    Attach, CloseStdin, Event, Exec, Failure, FdRole, Foreign, ForeignExec, Frame, Held, INLINE_MAX, Kind, Launch,
+    Release, Reply, Resize, Snapshot, Started, Target,
 };
 use crate::wire;
 
@@ -353,6 +353,20 @@ impl Keeper {
         self.conn.ask(Kind::Attach, attach, &[socket]).await?.done()
     }
 
+    /// The same for a client that is to be given the log first; it gets no output before [`Keeper::release`]. `None`: the keeper
+    /// is an old one that cannot do this.
+    pub async fn attach_held(&self, attach: &Attach, socket: OwnedFd) -> Result<Option<Held>, Error> {
+        match self.conn.ask(Kind::AttachHeld, attach, &[socket]).await?.held() {
+            Err(Error::Refused(Failure::Unsupported)) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Lets a client that was attached so have its output.
+    pub async fn release(&self, id: u64) -> Result<(), Error> {
+        self.conn.ask(Kind::Release, &Release { id }, &[]).await?.done()
+    }
+
     /// Runs one more process in the container and waits until its program runs. After an error the client's socket was not
     /// touched: who keeps a copy can tell the client.
     pub async fn exec(&self, request: ExecRequest) -> Result<Process, Error> {
@@ -415,6 +429,13 @@ impl Answer {
 
     fn done(self) -> Result<(), Error> {
         self.reply().map(drop)
+    }
+
+    fn held(self) -> Result<Held, Error> {
+        match self.0.addition().map_err(|_| Error::Protocol)? {
+            (Reply::Failed(failure), _) => Err(Error::Refused(failure)),
+            (_, held) => Ok(held),
+        }
     }
 
     fn process(self) -> Result<Process, Error> {

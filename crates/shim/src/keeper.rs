@@ -284,6 +284,13 @@ impl Keeper {
         }
         self.resync();
         self.conns.retain(|_, conn| conn.watch(&self.poller).is_ok());
+        for session in self.sessions.values_mut() {
+            // who wanted to give it the log first is gone
+            if session.held_by().is_some_and(|conn| !self.conns.contains_key(&conn)) {
+                session.release();
+                let _ = session.watch(&self.poller, false);
+            }
+        }
         if let Some(written) = self.unsynced.take() {
             // last: everybody who waits has been served
             let _ = written.sync();

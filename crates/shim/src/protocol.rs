@@ -23,7 +23,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use wharf_logs::{LogConfig, Timestamp};
+use wharf_logs::{LogConfig, Position, Timestamp};
 
 /// The version in every frame. It changes only when the header does.
 pub const VERSION: u8 = 1;
@@ -64,6 +64,11 @@ pub enum Kind {
     Snapshot = 8,
     /// Keeper to client: something happened ([`Event`]).
     Event = 9,
+    /// Client to keeper: as `Attach`, but the client gets no output before `Release`: the sender gives it what is in the log
+    /// first. Descriptor: the socket. The answer tells how far the log has got ([`Held`], after the [`Reply`]).
+    AttachHeld = 10,
+    /// Client to keeper: the client of an `AttachHeld` gets its output from now on ([`Release`]).
+    Release = 11,
     /// A kind of a later version. Never sent.
     Unknown = 0,
 }
@@ -80,6 +85,8 @@ impl Kind {
             7 => Self::Reply,
             8 => Self::Snapshot,
             9 => Self::Event,
+            10 => Self::AttachHeld,
+            11 => Self::Release,
             _ => Self::Unknown,
         }
     }
@@ -186,6 +193,22 @@ pub struct Attach {
     pub detach_keys: Vec<u8>,
     /// What the daemon had already read from the socket.
     pub input: Vec<u8>,
+}
+
+/// Follows the answer to an `AttachHeld`: the client gets everything behind this place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The log up to here was written before; `None` when nothing is kept.
+    pub log: Option<Position>,
+    /// What has come of lines that have not ended, of both streams: neither in the log up to there, nor will the client get it.
+    pub unfinished: [Vec<u8>; 2],
+}
+
+/// Lets a client have its output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// [`Attach::id`].
+    pub id: u64,
 }
 
 /// Run one more process in the container.

@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 
 use super::control::{self, Conn};
 use super::process::Process;
-use super::{INIT, Keeper, OOM_SCORE, set_oom_score, start};
+use super::{INIT, Keeper, OOM_SCORE, STREAMS, set_oom_score, start};
 use crate::protocol::{
-    Attach, CloseStdin, Event, Exec, ExecState, Failure, ForeignExec, Frame, Kind, Reply, Resize, Snapshot, Started,
-    Target,
+    Attach, CloseStdin, Event, Exec, ExecState, Failure, ForeignExec, Frame, Held, Kind, Release, Reply, Resize,
+    Snapshot, Started, Target,
 };
 use crate::wire::Packet;
 
@@ -37,7 +37,9 @@ impl Keeper {
     pub(super) fn request(&mut self, number: u32, mut frame: Frame) {
         let seq = frame.seq;
         let result = match frame.kind {
-            Kind::Attach => self.attach(&mut frame),
+            Kind::Attach => self.attach(&mut frame).map(|_| None),
+            Kind::AttachHeld => return self.attach_held(number, &mut frame),
+            Kind::Release => self.release(&frame),
             Kind::Exec => self.exec(&mut frame),
             Kind::Resize => self.resize(&frame),
             Kind::CloseStdin => self.close_stdin(&frame),
@@ -52,11 +54,38 @@ impl Keeper {
         self.answer(number, seq, &reply, fd);
     }
 
-    pub(super) fn attach(&mut self, frame: &mut Frame) -> Result<Option<(Started, OwnedFd)>, Failure> {
+    /// Attaches a client; the session's number.
+    fn attach(&mut self, frame: &mut Frame) -> Result<u32, Failure> {
         let attach: Attach = decode(frame)?;
         let socket = frame.fds.pop().ok_or_else(|| Failure::Malformed("attach without a socket".into()))?;
         let process = self.find(&attach.target)?.number;
-        self.open_session(process, &attach, socket);
+        Ok(self.open_session(process, &attach, socket))
+    }
+
+    /// Attaches a client that is to be given the log first.
+    fn attach_held(&mut self, conn: u32, frame: &mut Frame) {
+        let seq = frame.seq;
+        let position = self.log.position().map_err(|error| start::setup("look at the log", error));
+        let opened = position.and_then(|log| self.attach(frame).map(|number| (log, number)));
+        let answer = match opened {
+            Ok((log, number)) => {
+                if let Some(session) = self.sessions.get_mut(&number) {
+                    session.hold(conn);
+                }
+                let unfinished = STREAMS.map(|stream| self.log.unfinished(stream).to_vec());
+                Frame::encode(Kind::Reply, seq, &(&Reply::Done, &Held { log, unfinished }))
+            }
+            Err(failure) => Frame::encode(Kind::Reply, seq, &Reply::Failed(failure)),
+        };
+        self.send(conn, answer, None);
+    }
+
+    fn release(&mut self, frame: &Frame) -> Result<Option<(Started, OwnedFd)>, Failure> {
+        let Release { id } = decode(frame)?;
+        // one that has gone needs nothing any more
+        for session in self.sessions.values_mut().filter(|session| session.id == id) {
+            session.release();
+        }
         Ok(None)
     }
 

@@ -44,6 +44,8 @@ pub(super) struct Session {
     wire: Wire,
     queue: Vec<u8>,
     sent: usize,
+    /// Somebody on this connection gives the client the log first: until then its output is only queued.
+    held_by: Option<u32>,
     /// Whether its input can still bring something.
     pub(super) input_open: bool,
     /// The peer has closed both directions.
@@ -80,6 +82,7 @@ impl Session {
             wire: attach.wire,
             queue: Vec::new(),
             sent: 0,
+            held_by: None,
             input_open: true,
             hung_up: false,
             ending: None,
@@ -110,7 +113,7 @@ impl Session {
             Wire::Raw => &[][..],
             Wire::Stdcopy => &header,
         };
-        let sent = if self.queue.is_empty() {
+        let sent = if self.queue.is_empty() && self.held_by.is_none() {
             match self.transmit(&[IoSlice::new(header), IoSlice::new(bytes)]) {
                 Ok(sent) => sent,
                 Err(Errno::AGAIN) => 0,
@@ -127,8 +130,28 @@ impl Session {
         }
     }
 
+    /// Nothing is sent until [`Session::release`], or until the connection is gone.
+    pub(super) fn hold(&mut self, conn: u32) {
+        self.held_by = Some(conn);
+    }
+
+    /// Sends what has come meanwhile, and what comes.
+    pub(super) fn release(&mut self) {
+        self.held_by = None;
+        self.stalled_since = self.stalled_since.map(|_| Instant::now());
+        self.flush();
+    }
+
+    /// The connection of who gives the client the log first.
+    pub(super) fn held_by(&self) -> Option<u32> {
+        self.held_by
+    }
+
     /// Sends what is queued.
     pub(super) fn flush(&mut self) {
+        if self.held_by.is_some() {
+            return;
+        }
         while self.sent < self.queue.len() {
             match self.transmit(&[IoSlice::new(&self.queue[self.sent..])]) {
                 Ok(count) => {
@@ -160,6 +183,7 @@ impl Session {
 
     /// Output cannot be delivered any more. What the client sent before it went away may still be worth reading.
     pub(super) fn lost(&mut self) {
+        self.held_by = None;
         self.stop_output();
         if !(self.stdin && self.input_open) {
             self.end(AttachEnd::ClientClosed);
@@ -174,6 +198,7 @@ impl Session {
 
     /// Ends it without what is queued.
     pub(super) fn give_up(&mut self, reason: AttachEnd) {
+        self.held_by = None;
         self.stop_output();
         self.ending = Some(reason);
     }
@@ -192,7 +217,7 @@ impl Session {
 
     /// Whether it has everything.
     pub(super) fn is_drained(&self) -> bool {
-        self.queue.is_empty()
+        self.queue.is_empty() && self.held_by.is_none()
     }
 
     /// Reads what the client sent.
@@ -214,7 +239,7 @@ impl Session {
         if read && self.input_open && self.ending.is_none() {
             flags |= EventFlags::IN;
         }
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() && self.held_by.is_none() {
             flags |= EventFlags::OUT;
         }
         // a peer that hung up is reported whatever is watched for; out of the set it is not

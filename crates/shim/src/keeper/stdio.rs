@@ -110,7 +110,7 @@ impl Keeper {
         sessions.any(|session| session.process == number && session.wants(stream) && session.is_full())
     }
 
-    pub(super) fn open_session(&mut self, process: u32, attach: &Attach, socket: OwnedFd) {
+    pub(super) fn open_session(&mut self, process: u32, attach: &Attach, socket: OwnedFd) -> u32 {
         let number = self.number();
         let owner = self.processes.get(&process);
         let tty = owner.is_some_and(|process| process.tty);
@@ -124,6 +124,7 @@ impl Keeper {
         if !attach.input.is_empty() {
             self.typed(number, &attach.input);
         }
+        number
     }
 
     pub(super) fn session(&mut self, number: u32, flags: EventFlags) {
