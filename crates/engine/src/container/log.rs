@@ -1,11 +1,13 @@
 //! Where a container's output goes: the declared log options, parsed for its keeper.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use wharf_api::container::{Config, LogConfig as Declared};
 use wharf_logs::{LogConfig, Rotation};
 use wharf_spec::id::ContainerId;
 
+use crate::pattern::Pattern;
 use crate::{Error, Result};
 
 /// The keeper's log configuration.
@@ -47,24 +49,40 @@ pub(crate) fn config(
     if local {
         return Ok(LogConfig::Local { path: path.with_file_name("local-logs").join("container.log"), rotation });
     }
-    let mut attrs = Vec::new();
+    let mut attrs = BTreeMap::new();
     for key in option("labels").split(',').filter(|k| !k.is_empty()) {
         if let Some(value) = config.labels.as_ref().and_then(|l| l.get(key)) {
-            attrs.push((key.to_owned(), value.clone()));
+            attrs.insert(key.to_owned(), value.clone());
         }
     }
+    if let Some(pattern) = pattern(option("labels-regex"))? {
+        let matching = config.labels.iter().flatten().filter(|(key, _)| pattern.is_match(key));
+        attrs.extend(matching.map(|(key, value)| (key.clone(), value.clone())));
+    }
+    let variables = || config.env.iter().flatten().filter_map(|e| e.split_once('='));
     for key in option("env").split(',').filter(|k| !k.is_empty()) {
-        let value =
-            config.env.iter().flatten().find_map(|e| e.split_once('=').filter(|(k, _)| *k == key).map(|(_, v)| v));
-        if let Some(value) = value {
-            attrs.push((key.to_owned(), value.to_owned()));
+        if let Some((_, value)) = variables().find(|(k, _)| *k == key) {
+            attrs.insert(key.to_owned(), value.to_owned());
         }
+    }
+    if let Some(pattern) = pattern(option("env-regex"))? {
+        attrs.extend(variables().filter(|(k, _)| pattern.is_match(k)).map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
     match option("tag") {
         "" => {}
-        tag => attrs.push(("tag".into(), expand(tag, id, name, config))),
+        tag => _ = attrs.insert("tag".into(), expand(tag, id, name, config)),
     }
-    Ok(LogConfig::JsonFile { path, rotation, attrs })
+    Ok(LogConfig::JsonFile { path, rotation, attrs: attrs.into_iter().collect() })
+}
+
+/// The value of an option that is a regular expression.
+fn pattern(text: &str) -> Result<Option<Pattern>> {
+    let parse = || {
+        Pattern::parse(text).map_err(|why| {
+            Error::System(format!("failed to create task for container: failed to initialize logging driver: {why}"))
+        })
+    };
+    (!text.is_empty()).then(parse).transpose()
 }
 
 /// The fields of Docker's log tags.
