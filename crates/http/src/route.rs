@@ -32,6 +32,8 @@ pub(crate) enum Route<'a> {
     ContainerPrune,
     /// `/containers/{name}/{verb}`
     Container(&'a str, ContainerVerb),
+    /// `/containers/{name}/checkpoints`, and one of them
+    Checkpoint,
     /// `/containers/{name}/exec`
     ExecCreate(&'a str),
     /// `/exec/{id}/start`
@@ -235,6 +237,9 @@ fn single<'a>(method: &Method, word: &str) -> Option<Route<'a>> {
 
 fn container<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
     use ContainerVerb as V;
+    if is_checkpoint(method, rest) {
+        return Some(Route::Checkpoint);
+    }
     match (method.as_str(), rest) {
         ("GET", "json") => return Some(Route::ContainerList),
         ("POST", "create") => return Some(Route::ContainerCreate),
@@ -272,6 +277,20 @@ fn container<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {
         _ => return None,
     };
     Some(Route::Container(name, verb))
+}
+
+/// `GET` and `POST {name}/checkpoints`, `DELETE {name}/checkpoints/{checkpoint}`
+fn is_checkpoint(method: &Method, rest: &str) -> bool {
+    let mut parts = rest.split('/');
+    let (name, word, checkpoint, end) = (parts.next(), parts.next(), parts.next(), parts.next());
+    name.is_some_and(|name| !name.is_empty())
+        && word == Some("checkpoints")
+        && end.is_none()
+        && match method.as_str() {
+            "GET" | "POST" => checkpoint.is_none(),
+            "DELETE" => checkpoint.is_some_and(|checkpoint| !checkpoint.is_empty()),
+            _ => false,
+        }
 }
 
 fn exec<'a>(method: &Method, rest: &'a str) -> Option<Route<'a>> {

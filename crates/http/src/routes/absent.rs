@@ -21,6 +21,17 @@ pub(super) fn build(verb: &str) -> Answer {
     }
 }
 
+/// `docker checkpoint`: Docker has it in its experimental mode only, and then needs CRIU.
+pub(super) fn checkpoint(call: &Call<'_>) -> Answer {
+    if call.engine.config().experimental {
+        return not_yet("checkpoint and restore (CRIU)");
+    }
+    Err(Failure::new(
+        StatusCode::NOT_IMPLEMENTED,
+        "This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it.",
+    ))
+}
+
 /// `BuildKit`'s transport.
 pub(super) fn session(call: &Call<'_>) -> Answer {
     if call.headers.contains_key(UPGRADE) {

@@ -123,6 +123,15 @@ pub(super) async fn changes(call: &Call<'_>, name: &str) -> Answer {
 
 /// `docker start`.
 pub(super) async fn start(call: &Call<'_>, name: &str) -> Answer {
+    if call.query.text("checkpoint").is_some_and(|checkpoint| !checkpoint.is_empty()) {
+        return Err(match call.engine.config().experimental {
+            false => Failure::bad("checkpoint is only supported in experimental mode"),
+            true => Failure::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "checkpoint and restore (CRIU) is not implemented by this engine yet",
+            ),
+        });
+    }
     call.engine.container_start(name).await?;
     no_content()
 }

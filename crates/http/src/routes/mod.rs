@@ -106,6 +106,7 @@ async fn dispatch(call: Call<'_>, body: Incoming, route: Route<'_>) -> Answer {
         Route::ContainerCreate => containers::create(&call, body).await,
         Route::ContainerPrune => containers::prune(&call).await,
         Route::Container(name, verb) => container(call, body, name, verb).await,
+        Route::Checkpoint => absent::checkpoint(&call),
         Route::ExecCreate(name) => execs::create(&call, name, body).await,
         Route::ExecStart(id) => execs::start(&call, id, body).await,
         Route::ExecResize(id) => execs::resize(&call, id).await,

@@ -1,5 +1,6 @@
 //! What each command does: a request or a few, and how the answer is shown.
 
+mod checkpoint;
 mod container;
 mod context;
 mod copy;
@@ -182,6 +183,9 @@ pub(crate) fn perform(action: Action, call: &Call<'_>) -> Outcome {
         Action::ManifestInspect => manifest::inspect(call),
         Action::ManifestPush => manifest::push(call),
         Action::ManifestRm => manifest::remove(call),
+        Action::CheckpointCreate => checkpoint::create(call),
+        Action::CheckpointLs => checkpoint::list(call),
+        Action::CheckpointRm => checkpoint::remove(call),
         _ => Err(Exit::error(format!("{}: '{}' is not available yet", call.session.program, call.full))),
     }
 }
