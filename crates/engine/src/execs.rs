@@ -262,9 +262,9 @@ fn request(
         linux.seccomp = None;
     }
     let process = spec.process.clone().unwrap_or_default();
-    let (plan, foreign) = match runtimes::find(&inner.config, &host.runtime)? {
-        Some(_) => (Vec::new(), Some(ForeignExec { process: runtimes::process(&process)? })),
-        None => {
+    let (plan, foreign) = match runtimes::is_ours(&host.runtime) {
+        false => (Vec::new(), Some(ForeignExec { process: runtimes::process(&process)? })),
+        true => {
             let id = container.id.to_string();
             let options = PlanOptions { id, bundle: PathBuf::from("/"), ..PlanOptions::default() };
             let plan = wharf_runtime::plan_exec(&spec, &process, &options);

@@ -31,6 +31,7 @@ mod names;
 mod networks;
 mod oci;
 mod open;
+mod pattern;
 mod registries;
 mod runtimes;
 mod signals;

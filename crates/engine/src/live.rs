@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use crate::{Config, Engine, Result};
+use crate::runtimes::{DEFAULT_RUNTIME, Runtime};
+use crate::{Config, Engine, Inner, Result};
 
 /// The settings that a reload changes, beside those of registries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) struct Live {
     pub(crate) labels: Vec<String>,
     pub(crate) insecure_registries: Vec<String>,
     pub(crate) registry_mirrors: Vec<String>,
+    pub(crate) runtimes: BTreeMap<String, Runtime>,
+    pub(crate) default_runtime: String,
 }
 
 impl Live {
@@ -21,16 +24,20 @@ impl Live {
             labels: config.labels.clone(),
             insecure_registries: config.insecure_registries.clone(),
             registry_mirrors: config.registry_mirrors.clone(),
+            runtimes: config.runtimes.clone(),
+            default_runtime: config.default_runtime.clone(),
         }
     }
 }
 
-impl Engine {
+impl Inner {
     /// The settings as they are now.
     pub(crate) fn live(&self) -> Arc<Live> {
-        self.inner.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
+impl Engine {
     /// Takes over what can change of a new configuration, tells it as the event `reload`, and gives back what holds now.
     /// Pulls and pushes that have begun go on as they began.
     ///
@@ -44,12 +51,14 @@ impl Engine {
         let list = |items: &[String]| serde_json::to_string(items).unwrap_or_default();
         let now: BTreeMap<String, String> = [
             ("debug", live.debug.to_string()),
+            ("default-runtime", live.default_runtime.clone()),
             ("insecure-registries", list(&live.insecure_registries)),
             ("labels", list(&live.labels)),
             ("max-concurrent-downloads", config.max_concurrent_downloads.to_string()),
             ("max-concurrent-uploads", config.max_concurrent_uploads.to_string()),
             ("max-download-attempts", config.max_download_attempts.to_string()),
             ("registry-mirrors", list(&live.registry_mirrors)),
+            ("runtimes", runtimes(&live.runtimes)),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -59,4 +68,10 @@ impl Engine {
         self.inner.bus.publish("daemon", "reload", &self.inner.id, attributes);
         Ok(now)
     }
+}
+
+/// `name:path` of all of them, ours first.
+fn runtimes(others: &BTreeMap<String, Runtime>) -> String {
+    let others = others.iter().map(|(name, runtime)| format!(" {name}:{}", runtime.path.display()));
+    std::iter::once(format!("{DEFAULT_RUNTIME}:wharf-oci")).chain(others).collect()
 }

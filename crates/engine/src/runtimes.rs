@@ -15,7 +15,8 @@ use wharf_spec::runtime::{
     DeviceType, LinuxDeviceCgroup, LinuxResources, NamespaceType, Process, Root as RootPath, Spec,
 };
 
-use crate::{Config, Error, Result};
+use crate::live::Live;
+use crate::{Error, Result};
 
 /// The name that our runtime has for clients: what they name by habit.
 pub(crate) const DEFAULT_RUNTIME: &str = "runc";
@@ -35,12 +36,17 @@ pub struct Runtime {
 ///
 /// # Errors
 /// [`Error::InvalidParameter`] when there is none.
-pub(crate) fn find<'a>(config: &'a Config, name: &str) -> Result<Option<&'a Runtime>> {
-    if name.is_empty() || RESERVED.contains(&name) {
+pub(crate) fn find<'a>(live: &'a Live, name: &str) -> Result<Option<&'a Runtime>> {
+    if is_ours(name) {
         return Ok(None);
     }
     let unknown = || Error::InvalidParameter(format!("unknown or invalid runtime name: {name}"));
-    config.runtimes.get(name).map(Some).ok_or_else(unknown)
+    live.runtimes.get(name).map(Some).ok_or_else(unknown)
+}
+
+/// Whether a name means our runtime.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name.is_empty() || RESERVED.contains(&name)
 }
 
 /// Writes the bundle into `dir` and gives what the keeper needs beyond it.

@@ -149,7 +149,7 @@ impl Engine {
     /// The engine and its machine.
     pub async fn info(&self) -> Result<Info> {
         let inner = &self.inner;
-        let (config, live) = (self.config(), self.live());
+        let (config, live) = (self.config(), self.inner.live());
         let mut info = Info::default();
         for handle in inner.index.all() {
             info.containers += 1;
@@ -217,9 +217,9 @@ impl Engine {
             version: config.version.clone(),
             runtimes: {
                 let ours = Runtime { path: "wharf-oci".into(), args: Vec::new() };
-                std::iter::once((DEFAULT_RUNTIME.to_owned(), ours)).chain(config.runtimes.clone()).collect()
+                std::iter::once((DEFAULT_RUNTIME.to_owned(), ours)).chain(live.runtimes.clone()).collect()
             },
-            default_runtime: config.default_runtime.clone(),
+            default_runtime: live.default_runtime.clone(),
             security_options: security,
             insecure_registries: live.insecure_registries.clone(),
             registry_mirrors: live.registry_mirrors.clone(),

@@ -32,8 +32,9 @@ pub(crate) fn stop(
 }
 
 /// Keys that a reload changes while the daemon runs.
-const LIVE: [&str; 8] = [
+const LIVE: [&str; 10] = [
     "debug",
+    "default-runtime",
     "insecure-registries",
     "labels",
     "log-level",
@@ -41,6 +42,7 @@ const LIVE: [&str; 8] = [
     "max-concurrent-uploads",
     "max-download-attempts",
     "registry-mirrors",
+    "runtimes",
 ];
 
 /// Reads flags and file again. What can change while serving changes; of the rest it is said that it changes at the next start.

@@ -78,6 +78,43 @@ fn r_arch_04_a_reload_changes_what_can_change() {
 }
 
 #[test]
+fn r_arch_04_a_reload_brings_runtimes() {
+    let mut host = Host::bare();
+    let file = write(&host, r#"{"runtimes": {"going": {"path": "/nowhere"}}}"#);
+    host.start_with(&["--config-file", file.to_str().expect("text")], "");
+    host.import_busybox();
+    host.docker(&["create", "--name", "old", "--runtime", "going", "busybox", "true"]).ok();
+    let said = host.docker(&["create", "--runtime", "coming", "busybox", "true"]).fails(1);
+    assert!(said.contains("unknown or invalid runtime name: coming"), "{said}");
+
+    let ours = program("wharf-oci");
+    let runtimes = format!(
+        r#"{{"runtimes": {{"coming": {{"path": "{}", "runtimeArgs": ["--debug"]}}}}, "default-runtime": "coming"}}"#,
+        ours.display()
+    );
+    write(&host, &runtimes);
+    host.daemon().signal(Signal::HUP);
+    let info = |template: &str| host.docker(&["info", "-f", template]).ok();
+    eventually("the new default is there", || (info("{{.DefaultRuntime}}") == "coming").then_some(()));
+    assert!(info("{{json .Runtimes}}").contains("\"coming\""), "{}", info("{{json .Runtimes}}"));
+    assert!(!info("{{json .Runtimes}}").contains("going"), "{}", info("{{json .Runtimes}}"));
+    assert_eq!(host.docker(&["run", "--name", "new", "busybox", "echo", "hello"]).ok(), "hello");
+    assert_eq!(host.docker(&["inspect", "-f", "{{.HostConfig.Runtime}}", "new"]).ok(), "coming");
+    let said = host.docker(&["start", "old"]).fails(1);
+    assert!(said.contains("unknown or invalid runtime name: going"), "{said}");
+    let told = crate::events(&host, Cli::Docker, &["event=reload"], "{{index .Actor.Attributes \"default-runtime\"}}");
+    assert_eq!(told, "coming");
+
+    // a default that does not exist changes nothing
+    write(&host, r#"{"default-runtime": "nowhere"}"#);
+    host.daemon().signal(Signal::HUP);
+    eventually("the refusal is in the log", || {
+        host.daemon_log().contains("specified default runtime 'nowhere' does not exist").then_some(())
+    });
+    assert_eq!(info("{{.DefaultRuntime}}"), "coming");
+}
+
+#[test]
 fn r_arch_04_a_configuration_that_is_wrong_ends_the_start() {
     let host = Host::bare();
     let file = |text: &str| write(&host, text).to_string_lossy().into_owned();

@@ -64,6 +64,8 @@ mod recovery;
 mod registries;
 mod registry_folder;
 mod registry_protocol;
+mod replay;
+mod restart;
 mod runtimes;
 mod segments;
 mod tls;

@@ -31,7 +31,7 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
     declare::check(&config, &host_config)?;
     let (path, args) = merge::command(&config).ok_or_else(|| Error::InvalidParameter("no command specified".into()))?;
     let unified = inner.hierarchy.kind() == wharf_cgroup::Kind::V2;
-    let mut warnings = declare::complete(&mut host_config, &inner.config, &inner.abilities, unified)?;
+    let mut warnings = declare::complete(&mut host_config, &inner.config, &inner.live(), &inner.abilities, unified)?;
     let joined = |mode: &str| match mode.strip_prefix("container:") {
         Some(other) => inner.index.resolve(other).map(|h| Some(format!("container:{}", h.id))),
         None => Ok(None),

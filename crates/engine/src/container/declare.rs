@@ -3,6 +3,7 @@
 use wharf_api::container::{Config, HealthConfig, HostConfig, LogConfig};
 
 use super::restart::Policy;
+use crate::live::Live;
 use crate::oci::limits::{self, Abilities};
 use crate::oci::security::{MASKED, Options, READONLY};
 use crate::{Config as EngineConfig, Error, Result, detach_keys, signals};
@@ -192,6 +193,7 @@ pub(crate) fn restart_policy(host: &HostConfig) -> Result<Policy> {
 pub(crate) fn complete(
     host: &mut HostConfig,
     engine: &EngineConfig,
+    live: &Live,
     can: &Abilities,
     unified: bool,
 ) -> Result<Vec<String>> {
@@ -208,9 +210,9 @@ pub(crate) fn complete(
     if host.shm_size == 0 {
         host.shm_size = i64::try_from(engine.default_shm_size).unwrap_or(i64::MAX);
     }
-    crate::runtimes::find(engine, &host.runtime)?;
+    crate::runtimes::find(live, &host.runtime)?;
     if host.runtime.is_empty() {
-        host.runtime.clone_from(&engine.default_runtime);
+        host.runtime.clone_from(&live.default_runtime);
     }
     if host.log_config.kind.is_empty() {
         host.log_config.kind.clone_from(&engine.log_driver);

@@ -149,7 +149,7 @@ async fn steps(
         request.fds.push((FdRole::Netns, netns.descriptor()?));
     }
     // another runtime says the second half itself
-    let ours = runtimes::find(&inner.config, &declared.host_config.runtime)?.is_none();
+    let ours = runtimes::is_ours(&declared.host_config.runtime);
     let create_failed = if ours { CREATE_FAILED } else { FOREIGN_CREATE_FAILED };
     failpoint::hit("engine.start.before_launch").map_err(injected)?;
     let launched = inner.template.launch(request).await.map_err(|error| refused(error, create_failed))?;
@@ -431,7 +431,7 @@ fn request(
 ) -> Result<LaunchRequest> {
     let Prepared { cgroup, mut spec, root, origins } = prepared;
     let root = runtime_root(root)?;
-    let (plan, foreign) = match runtimes::find(&inner.config, &declared.host_config.runtime)? {
+    let (plan, foreign) = match runtimes::find(&inner.live(), &declared.host_config.runtime)? {
         Some(runtime) => {
             sources::as_paths(&mut spec, &origins)?;
             let devices = runtimes::device_rules(&declared.host_config)?;

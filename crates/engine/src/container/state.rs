@@ -163,7 +163,7 @@ impl State {
                 Err(Error::Conflict(format!("Container {id} is paused, unpause the container before exec")))
             }
             Status::Restarting => {
-                Err(Error::Conflict(format!("container {id} is restarting, wait until the container is running")))
+                Err(Error::Conflict(format!("Container {id} is restarting, wait until the container is running")))
             }
             _ => Err(Error::not_running(id)),
         }
