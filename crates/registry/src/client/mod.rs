@@ -23,6 +23,7 @@ mod proxy;
 mod refusal;
 mod repository;
 mod resolve;
+mod sentence;
 mod settings;
 mod tls;
 mod upload;

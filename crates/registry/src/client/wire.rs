@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::dial::{self, Route};
-use super::{Address, Error, Result, Settings, tls};
+use super::{Address, Error, Result, Settings, sentence, tls};
 
 /// As many as Go follows.
 const REDIRECTS: usize = 10;
@@ -165,7 +165,7 @@ impl Answer {
             match timeout(self.stall, self.body.frame()).await {
                 Err(_) => return Err(broken(format!("no data for {} seconds", self.stall.as_secs_f32()))),
                 Ok(None) => return Ok(None),
-                Ok(Some(Err(error))) => return Err(broken(dial::explain_http(&error, &self.address.host))),
+                Ok(Some(Err(error))) => return Err(broken(sentence::explain_http(&error, &self.address.host))),
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
                         return Ok(Some(data));
@@ -265,7 +265,7 @@ impl Wire {
         let route = Route { to, proxy, tls, proxy_tls, patience: self.settings.patience.connect };
         let stream = dial::dial(&route).await.map_err(&unreachable)?;
         let shaken = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = shaken.map_err(|e| unreachable(dial::explain_http(&e, &to.host)))?;
+        let (sender, connection) = shaken.map_err(|e| unreachable(sentence::explain_http(&e, &to.host)))?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // whoever waits for the answer is told the same
@@ -320,7 +320,7 @@ impl Wire {
             let waited = timeout(self.settings.patience.answer, answer).await;
             waited.map_err(|_| unreachable("net/http: timeout awaiting response headers".into()))?
         };
-        let answered = answered.map_err(|e| unreachable(dial::explain_http(&e, &address.host)))?;
+        let answered = answered.map_err(|e| unreachable(sentence::explain_http(&e, &address.host)))?;
         let (parts, body) = answered.into_parts();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let list = idle.entry(key.to_owned()).or_default();
