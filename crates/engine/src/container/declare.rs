@@ -145,7 +145,7 @@ fn check_host(host: &HostConfig) -> Result<()> {
         return invalid("could not select device driver \"\" with capabilities: [[gpu]]");
     }
     Options::parse(host.security_opt.as_deref().unwrap_or_default())?;
-    crate::oci::process::capabilities(host)?;
+    crate::oci::security::capabilities(host)?;
     for entry in host.extra_hosts.iter().flatten() {
         let good = entry.split_once([':', '=']).is_some_and(|(name, address)| !name.is_empty() && !address.is_empty());
         if !good {

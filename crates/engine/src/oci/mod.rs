@@ -1,9 +1,9 @@
 //! Config and HostConfig to the OCI document, as dockerd makes it: pure, everything else comes in as [`Ground`].
 //!
 //! ```text
-//!   process   args, environment, user, rights, limits        (process.rs)
+//!   process   args, environment, user, limits                (process.rs)
 //!   mounts    /proc /dev /sys …, files of /etc, the user's   (mounts.rs)
-//!   security  seccomp, --security-opt, namespaces, sysctls   (security.rs)
+//!   security  capabilities, seccomp, --security-opt, sysctls (security.rs)
 //!   devices   --device, --device-cgroup-rule, --privileged   (devices.rs)
 //!   limits    Resources → cgroup limits, with Docker's checks (limits.rs)
 //! ```

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use wharf_api::container::{Config, HostConfig, Ulimit};
-use wharf_spec::capability::{Capability, CapabilitySet, DOCKER_DEFAULT};
+use wharf_spec::capability::CapabilitySet;
 use wharf_spec::runtime::{ConsoleSize, LinuxCapabilities, Process, Rlimit, User};
 
 use super::Ground;
-use super::security::Options;
+use super::security::{Options, capabilities};
 use crate::{Error, ExecConfig, Result};
 
 /// `PATH` when neither the image nor the user says.
@@ -80,43 +80,6 @@ fn rights(set: CapabilitySet) -> LinuxCapabilities {
         permitted: names,
         ..LinuxCapabilities::default()
     }
-}
-
-/// Docker's default set with `--cap-add` and `--cap-drop`; all when privileged.
-pub(crate) fn capabilities(host: &HostConfig) -> Result<CapabilitySet> {
-    let (add_all, add) = parse(host.cap_add.as_ref().map(|w| w.0.as_slice()).unwrap_or_default(), "add")?;
-    let (drop_all, drop) = parse(host.cap_drop.as_ref().map(|w| w.0.as_slice()).unwrap_or_default(), "drop")?;
-    if host.privileged {
-        return Ok(CapabilitySet::ALL);
-    }
-    Ok(match (add_all, drop_all) {
-        (true, true) => add,
-        (true, false) => CapabilitySet::ALL.difference(drop),
-        (false, true) => add,
-        (false, false) => DOCKER_DEFAULT.difference(drop).union(add),
-    })
-}
-
-/// `ALL` or names with or without `CAP_`, any case.
-fn parse(names: &[String], what: &str) -> Result<(bool, CapabilitySet)> {
-    let mut all = false;
-    let mut set = CapabilitySet::EMPTY;
-    for name in names {
-        let upper = name.to_ascii_uppercase();
-        if upper == "ALL" || upper == "CAP_ALL" {
-            all = true;
-            continue;
-        }
-        let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
-        let capability: Capability = full.parse().map_err(|_| {
-            Error::InvalidParameter(format!(
-                "invalid Cap{}: unknown capability: {full:?}",
-                if what == "add" { "Add" } else { "Drop" }
-            ))
-        })?;
-        set = set.with(capability);
-    }
-    Ok((all, set))
 }
 
 /// `PATH`, `HOSTNAME`, `TERM`, what image and user say, `HOME`.

@@ -1,12 +1,13 @@
-//! seccomp, `--security-opt` and sysctls.
+//! Capabilities, seccomp, `--security-opt` and sysctls.
 
 use std::collections::BTreeMap;
 
 use wharf_api::container::HostConfig;
+use wharf_spec::capability::{Capability, CapabilitySet, DOCKER_DEFAULT};
 use wharf_spec::runtime::{Arch, LinuxSeccomp};
 use wharf_spec::seccomp::{Conditions, Profile};
 
-use super::{Ground, is_host, process};
+use super::{Ground, is_host};
 use crate::{Error, Result};
 
 /// Paths that are hidden from containers that are not privileged.
@@ -67,6 +68,43 @@ impl Options {
     }
 }
 
+/// Docker's default set with `--cap-add` and `--cap-drop`; all when privileged.
+pub(crate) fn capabilities(host: &HostConfig) -> Result<CapabilitySet> {
+    let (add_all, add) = named(host.cap_add.as_ref().map(|w| w.0.as_slice()).unwrap_or_default(), "add")?;
+    let (drop_all, drop) = named(host.cap_drop.as_ref().map(|w| w.0.as_slice()).unwrap_or_default(), "drop")?;
+    if host.privileged {
+        return Ok(CapabilitySet::ALL);
+    }
+    Ok(match (add_all, drop_all) {
+        (true, true) => add,
+        (true, false) => CapabilitySet::ALL.difference(drop),
+        (false, true) => add,
+        (false, false) => DOCKER_DEFAULT.difference(drop).union(add),
+    })
+}
+
+/// `ALL` or names with or without `CAP_`, any case.
+fn named(names: &[String], what: &str) -> Result<(bool, CapabilitySet)> {
+    let mut all = false;
+    let mut set = CapabilitySet::EMPTY;
+    for name in names {
+        let upper = name.to_ascii_uppercase();
+        if upper == "ALL" || upper == "CAP_ALL" {
+            all = true;
+            continue;
+        }
+        let full = if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") };
+        let capability: Capability = full.parse().map_err(|_| {
+            Error::InvalidParameter(format!(
+                "invalid Cap{}: unknown capability: {full:?}",
+                if what == "add" { "Add" } else { "Drop" }
+            ))
+        })?;
+        set = set.with(capability);
+    }
+    Ok((all, set))
+}
+
 /// The filter: none when privileged or unconfined.
 pub(super) fn seccomp(host: &HostConfig, options: &Options, ground: &Ground) -> Result<Option<LinuxSeccomp>> {
     let choice = options.seccomp.as_deref().unwrap_or(&ground.seccomp_profile);
@@ -81,7 +119,7 @@ pub(super) fn seccomp(host: &HostConfig, options: &Options, ground: &Ground) -> 
     };
     let conditions = Conditions {
         arch: Arch::NATIVE,
-        capabilities: process::capabilities(host)?.intersection(ground.available),
+        capabilities: capabilities(host)?.intersection(ground.available),
         kernel: ground.kernel,
     };
     let filter = profile.resolve(&conditions).map_err(|e| Error::InvalidParameter(e.to_string()))?;

@@ -64,7 +64,7 @@ fn r_iso_07_capabilities() {
     let check = |add: &[&str], drop: &[&str], expect: &str| {
         let words = |list: &[&str]| Some(Words(list.iter().map(|w| (*w).to_owned()).collect()));
         let host = HostConfig { cap_add: words(add), cap_drop: words(drop), ..host() };
-        let got = match process::capabilities(&host) {
+        let got = match security::capabilities(&host) {
             Ok(set) => set.names().join(" "),
             Err(error) => error.to_string(),
         };
