@@ -11,9 +11,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use flate2::{Compress, Crc, FlushCompress};
+use flate2::Crc;
 
-use crate::Compression;
+use crate::{Compression, deflate::Deflater};
 
 /// One block of gzip: large enough that nothing is lost at its start, small enough to keep all cores busy early.
 const BLOCK: usize = 512 << 10;
@@ -21,8 +21,9 @@ const BLOCK: usize = 512 << 10;
 const PER_THREAD: usize = 2;
 /// More threads gain nothing: the reader in front of them is one.
 const MAX_THREADS: usize = 8;
-/// What gzip and zstd do by default.
-const GZIP_LEVEL: u32 = 6;
+/// Beyond this the time grows much faster than the size shrinks.
+const GZIP_LEVEL: u32 = 2;
+/// What zstd does by default.
 const ZSTD_LEVEL: i32 = 3;
 
 /// A compressing sink. What is not ended with [`Encoder::finish`] is no complete stream.
@@ -192,8 +193,9 @@ impl Thread {
         let (input, blocks) = sync_channel::<Vec<u8>>(PER_THREAD);
         let (done, output) = sync_channel(PER_THREAD);
         let work = move || {
+            let mut deflater = Deflater::new(flate2::Compression::new(GZIP_LEVEL));
             for block in blocks {
-                if done.send(deflate(block)).is_err() {
+                if done.send(deflate(&mut deflater, block)).is_err() {
                     return;
                 }
             }
@@ -214,17 +216,11 @@ impl Drop for Thread {
 }
 
 /// Compresses one block so that another may follow.
-fn deflate(mut block: Vec<u8>) -> io::Result<Deflated> {
+fn deflate(deflater: &mut Deflater, mut block: Vec<u8>) -> io::Result<Deflated> {
     let mut crc = Crc::new();
     crc.update(&block);
-    let mut compress = Compress::new(flate2::Compression::new(GZIP_LEVEL), false);
-    // what cannot be compressed grows by five bytes per 16 KiB, and the end of a block takes a few more
-    let mut bytes = Vec::with_capacity(block.len() + block.len() / 1000 + 64);
-    while compress.total_in() < block.len() as u64 || bytes.len() == bytes.capacity() {
-        bytes.reserve(64);
-        let at = usize::try_from(compress.total_in()).unwrap_or(usize::MAX);
-        compress.compress_vec(&block[at..], &mut bytes, FlushCompress::Sync).map_err(io::Error::other)?;
-    }
+    let mut bytes = Vec::new();
+    deflater.block(&block, &mut bytes)?;
     block.clear();
     Ok(Deflated { bytes, crc, empty: block })
 }

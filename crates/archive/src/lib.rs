@@ -7,6 +7,7 @@
 //! ```
 
 mod compression;
+mod deflate;
 mod encoder;
 mod error;
 mod extract;

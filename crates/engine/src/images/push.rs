@@ -14,9 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use tokio::sync::mpsc;
+use wharf_archive::{Compression, Encoder};
 use wharf_registry::client::{Access, Credentials, Error as Remote, Mount, Outgoing, Repository, Upload};
 use wharf_spec::digest::{Digest, Hasher};
 use wharf_spec::id::{DiffId, ImageId};
@@ -29,8 +28,6 @@ use super::pull::together;
 use super::{Messages, Progress, platform};
 use crate::{Engine, Error, Inner, Result, blocking};
 
-/// How hard layers are compressed: beyond this the time grows much faster than the size shrinks.
-const LEVEL: u32 = 2;
 /// Known digests of a layer that are asked for before it is sent.
 const CANDIDATES: usize = 3;
 /// Attempts of one layer.
@@ -304,9 +301,10 @@ fn pack(
 ) -> Result<LayerBlob, wharf_store::Error> {
     let stream = |source| wharf_store::Error::Stream { op: "send layer", source };
     let measured = Measured { out, hasher: Hasher::sha256(), length: 0 };
-    let mut gzip = Counted { out: GzEncoder::new(measured, Compression::new(LEVEL)), count: packed };
-    store.write_layer(diff, &mut gzip)?;
-    let measured = gzip.out.finish().map_err(stream)?;
+    let gzip = Encoder::new(Compression::Gzip, measured).map_err(stream)?;
+    let mut counted = Counted { out: gzip, count: packed };
+    store.write_layer(diff, &mut counted)?;
+    let measured = counted.out.finish().map_err(stream)?;
     let (digest, size) = (measured.hasher.finish(), measured.length);
     measured.out.finish().map_err(stream)?;
     Ok(LayerBlob {

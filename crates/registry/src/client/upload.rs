@@ -21,8 +21,9 @@ use super::refusal::refusal;
 use super::wire::{Answer, Body, Request};
 use super::{Address, Error, Repository, Result};
 
-/// Pieces of an upload on their way: with pieces of [`PIECE`] bytes, 512 KiB per layer.
-const IN_FLIGHT: usize = 4;
+/// Pieces of an upload on their way.
+const IN_FLIGHT: usize = 2;
+/// Small writes are gathered up to this many bytes; larger ones are pieces of their own.
 const PIECE: usize = 128 << 10;
 const BYTES: &str = "application/octet-stream";
 
@@ -74,6 +75,11 @@ impl Outgoing {
 
 impl Write for Outgoing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() >= PIECE {
+            self.flush()?;
+            self.send(Bytes::copy_from_slice(bytes))?;
+            return Ok(bytes.len());
+        }
         let n = bytes.len().min(PIECE - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..n]);
         if self.buffer.len() == PIECE {
