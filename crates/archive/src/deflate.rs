@@ -19,18 +19,21 @@ const CELL: usize = 8 << 10;
 const STRIDE: usize = 128;
 const GROUP: usize = 16;
 /// Between noise and something else, the border is looked for in steps of this many bytes.
-const STEP: usize = 512;
+const STEP: usize = 256;
+/// The deflate algorithm writes to a piece of memory of this size first: a vector's unused part would be cleared for each call.
+const SCRATCH: usize = 64 << 10;
 /// Longest stored part (RFC 1951, section 3.2.4: its length has 16 bits).
 const STORED: usize = 0xffff;
 
 /// Compresses block after block, each by itself.
 pub(crate) struct Deflater {
     compress: Compress,
+    scratch: Box<[u8]>,
 }
 
 impl Deflater {
     pub(crate) fn new(level: flate2::Compression) -> Self {
-        Self { compress: Compress::new(level, false) }
+        Self { compress: Compress::new(level, false), scratch: vec![0; SCRATCH].into() }
     }
 
     /// Writes `block` to `out` so that another may follow.
@@ -51,12 +54,18 @@ impl Deflater {
 
     fn deflate(&mut self, part: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         self.compress.reset();
-        while self.compress.total_in() < part.len() as u64 || out.len() == out.capacity() {
-            out.reserve(64);
+        loop {
             let at = usize::try_from(self.compress.total_in()).unwrap_or(usize::MAX);
-            self.compress.compress_vec(&part[at..], out, FlushCompress::Sync).map_err(io::Error::other)?;
+            let before = self.compress.total_out();
+            let scratch = &mut self.scratch;
+            self.compress.compress(&part[at..], scratch, FlushCompress::Sync).map_err(io::Error::other)?;
+            let n = usize::try_from(self.compress.total_out() - before).unwrap_or(SCRATCH);
+            out.extend_from_slice(&scratch[..n]);
+            // room was left: everything is out (zlib's manual, deflate)
+            if n < SCRATCH {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
@@ -88,8 +97,8 @@ fn first_noise(bytes: &[u8]) -> std::ops::Range<usize> {
 }
 
 /// Whether all byte values are about equally frequent. For noise of `n` bytes the sum of the squared frequencies is expected to be
-/// n + n (n - 1) / 256; text has three times as much, machine code twice. A quarter more still counts as noise: nine deviations off
-/// for the smallest sample, and what such bytes can be compressed by is a few percent.
+/// n + n (n - 1) / 256; text has three times as much, machine code twice. A quarter more still counts as noise: more than five
+/// deviations off for the smallest sample, and what such bytes can be compressed by is a few percent.
 fn is_noise<'a>(groups: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut count = [0u16; 256];
     let mut n = 0u64;

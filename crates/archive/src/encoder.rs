@@ -13,7 +13,7 @@ use std::{
 
 use flate2::Crc;
 
-use crate::{Compression, deflate::Deflater};
+use crate::{Compression, Pieces, Sink, deflate::Deflater};
 
 /// One block of gzip: large enough that nothing is lost at its start, small enough to keep all cores busy early.
 const BLOCK: usize = 512 << 10;
@@ -31,7 +31,7 @@ pub enum Encoder<W: Write> {
     /// As it is.
     Plain(W),
     /// RFC 1952.
-    Gzip(Box<Gzip<W>>),
+    Gzip(Box<Gzip<Written<W>>>),
     /// RFC 8878.
     Zstd(Box<zstd::Encoder<'static, W>>),
 }
@@ -44,7 +44,7 @@ impl<W: Write> Encoder<W> {
     pub fn new(compression: Compression, out: W) -> io::Result<Self> {
         match compression {
             Compression::None => Ok(Self::Plain(out)),
-            Compression::Gzip => Ok(Self::Gzip(Box::new(Gzip::new(out)?))),
+            Compression::Gzip => Ok(Self::Gzip(Box::new(Gzip::new(Written(out))?))),
             Compression::Zstd => {
                 let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
                 encoder.include_checksum(true)?;
@@ -62,7 +62,10 @@ impl<W: Write> Encoder<W> {
     pub fn finish(self) -> io::Result<W> {
         match self {
             Self::Plain(mut out) => out.flush().map(|()| out),
-            Self::Gzip(gzip) => gzip.finish(),
+            Self::Gzip(gzip) => {
+                let Written(mut out) = gzip.finish()?;
+                out.flush().map(|()| out)
+            }
             Self::Zstd(zstd) => zstd.finish(),
         }
     }
@@ -100,10 +103,21 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)
 }
 
+/// Pieces that are written one after the other.
+pub struct Written<W>(W);
+
+impl<W: Write> Pieces for Written<W> {
+    fn piece(&mut self, piece: Vec<u8>) -> io::Result<()> {
+        self.0.write_all(&piece)
+    }
+}
+
 /// A gzip stream made by several threads.
-pub struct Gzip<W: Write> {
+pub struct Gzip<W> {
     out: W,
+    /// The block to be, always [`BLOCK`] bytes, and how many of them are there.
     pending: Vec<u8>,
+    filled: usize,
     threads: Vec<Thread>,
     /// Blocks handed out, and taken back; in turn, so that the order is kept without numbers.
     sent: usize,
@@ -124,37 +138,45 @@ struct Deflated {
     empty: Vec<u8>,
 }
 
-impl<W: Write> Gzip<W> {
-    fn new(mut out: W) -> io::Result<Self> {
+impl<W: Pieces> Gzip<W> {
+    /// A stream that goes to `out`.
+    ///
+    /// # Errors
+    /// Those of the sink, or that no thread can be started.
+    pub fn new(mut out: W) -> io::Result<Self> {
         // no name, no time, made on Unix
-        out.write_all(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3])?;
+        out.piece(vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3])?;
         let threads = (0..threads()).map(|_| Thread::start()).collect::<io::Result<_>>()?;
-        Ok(Self { out, pending: Vec::with_capacity(BLOCK), threads, sent: 0, taken: 0, crc: Crc::new() })
+        Ok(Self { out, pending: vec![0; BLOCK], filled: 0, threads, sent: 0, taken: 0, crc: Crc::new() })
     }
 
-    fn finish(mut self) -> io::Result<W> {
-        if !self.pending.is_empty() {
-            self.send(Vec::new())?;
+    /// Ends the stream and gives the sink back.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn finish(mut self) -> io::Result<W> {
+        if self.filled > 0 {
+            self.send()?;
         }
         while self.taken < self.sent {
             self.take()?;
         }
         // an empty last block of fixed codes
-        self.out.write_all(&[3, 0])?;
-        self.out.write_all(&self.crc.sum().to_le_bytes())?;
-        self.out.write_all(&self.crc.amount().to_le_bytes())?;
-        self.out.flush()?;
+        let mut end = vec![3, 0];
+        end.extend(self.crc.sum().to_le_bytes());
+        end.extend(self.crc.amount().to_le_bytes());
+        self.out.piece(end)?;
         Ok(self.out)
     }
 
-    /// Hands the pending block to the next thread; `next` is filled from now on.
-    fn send(&mut self, next: Vec<u8>) -> io::Result<()> {
+    /// Hands the pending block to the next thread.
+    fn send(&mut self) -> io::Result<()> {
         let next = match self.sent - self.taken >= self.threads.len() * PER_THREAD {
             true => self.take()?,
-            false if next.capacity() < BLOCK => Vec::with_capacity(BLOCK),
-            false => next,
+            false => vec![0; BLOCK],
         };
-        let block = std::mem::replace(&mut self.pending, next);
+        let mut block = std::mem::replace(&mut self.pending, next);
+        block.truncate(std::mem::take(&mut self.filled));
         let at = self.sent % self.threads.len();
         let sender = self.threads[at].input.as_ref();
         sender.and_then(|input| input.send(block).ok()).ok_or_else(ended)?;
@@ -167,19 +189,30 @@ impl<W: Write> Gzip<W> {
         let at = self.taken % self.threads.len();
         let block = self.threads[at].output.recv().map_err(|_| ended())??;
         self.taken += 1;
-        self.out.write_all(&block.bytes)?;
+        self.out.piece(block.bytes)?;
         self.crc.combine(&block.crc);
         Ok(block.empty)
     }
 }
 
-impl<W: Write> Write for Gzip<W> {
+impl<W: Pieces> Sink for Gzip<W> {
+    fn room(&mut self) -> io::Result<&mut [u8]> {
+        // never full: a full one is sent at once
+        Ok(&mut self.pending[self.filled..])
+    }
+
+    fn advance(&mut self, n: usize) -> io::Result<()> {
+        self.filled += n;
+        if self.filled == BLOCK { self.send() } else { Ok(()) }
+    }
+}
+
+impl<W: Pieces> Write for Gzip<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = bytes.len().min(BLOCK - self.pending.len());
-        self.pending.extend_from_slice(&bytes[..n]);
-        if self.pending.len() == BLOCK {
-            self.send(Vec::new())?;
-        }
+        let room = self.room()?;
+        let n = bytes.len().min(room.len());
+        room[..n].copy_from_slice(&bytes[..n]);
+        self.advance(n)?;
         Ok(n)
     }
 
@@ -221,7 +254,8 @@ fn deflate(deflater: &mut Deflater, mut block: Vec<u8>) -> io::Result<Deflated> 
     crc.update(&block);
     let mut bytes = Vec::new();
     deflater.block(&block, &mut bytes)?;
-    block.clear();
+    // a short one is the last
+    block.resize(BLOCK, 0);
     Ok(Deflated { bytes, crc, empty: block })
 }
 

@@ -22,7 +22,7 @@ use std::{
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-use crate::{Error, Observer, Result};
+use crate::{Error, Observer, Result, Sink};
 
 const MAGIC: &[u8] = b"WHARFREC\x01";
 const RAW: u8 = 1;
@@ -141,7 +141,7 @@ pub struct LayerFiles<'a> {
 ///
 /// # Errors
 /// [`Error::Corrupt`] when the record or a file is not what it was.
-pub fn replay(record: impl Read, files: LayerFiles<'_>, out: &mut dyn Write) -> Result<u64> {
+pub fn replay(record: impl Read, files: LayerFiles<'_>, out: &mut dyn Sink) -> Result<u64> {
     let mut record = BufReader::new(record);
     let mut magic = [0; MAGIC.len()];
     record.read_exact(&mut magic).map_err(Error::stream("a layer record"))?;
@@ -149,14 +149,8 @@ pub fn replay(record: impl Read, files: LayerFiles<'_>, out: &mut dyn Write) -> 
         return Err(Error::Corrupt("unknown form of layer record".into()));
     }
     let decoder = zstd::Decoder::with_buffer(record).map_err(Error::stream("read layer record"))?;
-    let mut replay = Replay {
-        items: BufReader::with_capacity(GATHER, decoder),
-        files,
-        buffer: vec![0; 256 << 10],
-        folder: None,
-        references: 0,
-        written: 0,
-    };
+    let mut replay =
+        Replay { items: BufReader::with_capacity(GATHER, decoder), files, folder: None, references: 0, written: 0 };
     while replay.item(out)? {}
     Ok(replay.written)
 }
@@ -164,7 +158,6 @@ pub fn replay(record: impl Read, files: LayerFiles<'_>, out: &mut dyn Write) -> 
 struct Replay<'a, R> {
     items: R,
     files: LayerFiles<'a>,
-    buffer: Vec<u8>,
     /// The folder of the last file: consecutive members are mostly neighbours.
     folder: Option<(PathBuf, OwnedFd)>,
     references: u64,
@@ -172,7 +165,7 @@ struct Replay<'a, R> {
 }
 
 impl<R: BufRead> Replay<'_, R> {
-    fn item(&mut self, out: &mut dyn Write) -> Result<bool> {
+    fn item(&mut self, out: &mut dyn Sink) -> Result<bool> {
         match self.byte()? {
             RAW => self.raw(out)?,
             FILE => self.file(out)?,
@@ -188,7 +181,7 @@ impl<R: BufRead> Replay<'_, R> {
         Ok(true)
     }
 
-    fn raw(&mut self, out: &mut dyn Write) -> Result<()> {
+    fn raw(&mut self, out: &mut dyn Sink) -> Result<()> {
         let mut left = self.varint()?;
         if left > MAX_ITEM {
             return Err(Error::Corrupt("layer record has an endless item".into()));
@@ -207,7 +200,7 @@ impl<R: BufRead> Replay<'_, R> {
         Ok(())
     }
 
-    fn file(&mut self, out: &mut dyn Write) -> Result<()> {
+    fn file(&mut self, out: &mut dyn Sink) -> Result<()> {
         let length = usize::try_from(self.varint()?).ok().filter(|n| *n <= GATHER);
         let mut path = vec![0; length.ok_or_else(|| Error::Corrupt("layer record has an endless name".into()))?];
         self.items.read_exact(&mut path).map_err(Error::stream("a layer record"))?;
@@ -216,12 +209,13 @@ impl<R: BufRead> Replay<'_, R> {
         let file = self.open(&path)?;
         self.references += 1;
         while left > 0 {
-            let want = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let n = rustix::io::pread(&file, &mut self.buffer[..want], offset).map_err(Error::io("read", &path))?;
+            let room = out.room().map_err(Error::stream("write layer"))?;
+            let want = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let n = rustix::io::pread(&file, &mut room[..want], offset).map_err(Error::io("read", &path))?;
             if n == 0 {
                 return Err(Error::Corrupt(format!("file {path:?} of a layer is shorter than it was")));
             }
-            out.write_all(&self.buffer[..n]).map_err(Error::stream("write layer"))?;
+            out.advance(n).map_err(Error::stream("write layer"))?;
             offset += n as u64;
             self.written += n as u64;
             left -= n as u64;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Error, Extent, Kind, Member, Result, Time,
+    Error, Extent, Kind, Member, Result, Sink, Time,
     header::{BLOCK, Block, field, fits_octal},
     pax,
 };
@@ -102,6 +102,23 @@ impl<W: Write> Writer<W> {
         self.out.write_all(bytes).map_err(Error::stream("write archive"))?;
         self.written += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Room for bytes as they are, in the sink itself.
+    pub fn room(&mut self) -> std::io::Result<&mut [u8]>
+    where
+        W: Sink,
+    {
+        self.out.room()
+    }
+
+    /// The first `n` bytes of the room were filled.
+    pub fn advance(&mut self, n: usize) -> std::io::Result<()>
+    where
+        W: Sink,
+    {
+        self.written += n as u64;
+        self.out.advance(n)
     }
 
     /// Pads after the contents of a file.

@@ -4,13 +4,14 @@ use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
+use wharf_archive::Sink;
 
-/// Chunks in flight in one stream: with chunks of 64 KiB, at most 512 KiB per stream.
-const DEPTH: usize = 8;
+/// Chunks in flight in one stream: with chunks of 128 KiB, at most 512 KiB per stream.
+const DEPTH: usize = 4;
 /// Size at which small writes are sent on, in bytes.
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 128 << 10;
 /// Bytes of the start of a stream that come in one piece: its kind (gzip, zstd, tar …) is told by them.
 const START: usize = 512;
 
@@ -103,41 +104,83 @@ impl BufRead for ByteSource {
     }
 }
 
-/// The writing end of a [`ByteStream`], for a blocking thread; small writes are gathered.
+/// The writing end of a [`ByteStream`], for a blocking thread; small writes are gathered. Buffers come back when they were sent, and
+/// are filled again.
 #[derive(Debug)]
 pub struct ByteSink {
     chunks: mpsc::Sender<io::Result<Bytes>>,
-    buffer: BytesMut,
+    /// Always [`CHUNK`] bytes, or none before the first write.
+    buffer: Vec<u8>,
+    filled: usize,
+    empties: std::sync::mpsc::Receiver<Vec<u8>>,
+    give_back: std::sync::mpsc::Sender<Vec<u8>>,
+}
+
+/// A chunk whose buffer goes back to its sink.
+struct Chunk {
+    buffer: Vec<u8>,
+    filled: usize,
+    give_back: std::sync::mpsc::Sender<Vec<u8>>,
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // the sink may be gone
+        let _ = self.give_back.send(std::mem::take(&mut self.buffer));
+    }
 }
 
 impl ByteSink {
     /// A sink and the stream that it fills.
     pub fn channel() -> (ByteSink, ByteStream) {
         let (chunks, stream) = mpsc::channel(DEPTH);
-        (ByteSink { chunks, buffer: BytesMut::new() }, stream)
+        let (give_back, empties) = std::sync::mpsc::channel();
+        (ByteSink { chunks, buffer: Vec::new(), filled: 0, empties, give_back }, stream)
     }
 
     /// Ends the stream with an error.
     pub fn fail(mut self, error: io::Error) {
-        self.buffer.clear();
+        self.filled = 0;
         let _ = self.chunks.blocking_send(Err(error));
+    }
+}
+
+impl Sink for ByteSink {
+    fn room(&mut self) -> io::Result<&mut [u8]> {
+        if self.buffer.is_empty() {
+            self.buffer = self.empties.try_recv().unwrap_or_else(|_| vec![0; CHUNK]);
+        }
+        // never full: a full one is sent at once
+        Ok(&mut self.buffer[self.filled..])
+    }
+
+    fn advance(&mut self, n: usize) -> io::Result<()> {
+        self.filled += n;
+        if self.filled == CHUNK { self.flush() } else { Ok(()) }
     }
 }
 
 impl Write for ByteSink {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(buf);
-        if self.buffer.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(buf.len())
+        let room = self.room()?;
+        let n = buf.len().min(room.len());
+        room[..n].copy_from_slice(&buf[..n]);
+        self.advance(n)?;
+        Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
+        if self.filled == 0 {
             return Ok(());
         }
-        let chunk = self.buffer.split().freeze();
+        let (buffer, filled) = (std::mem::take(&mut self.buffer), std::mem::take(&mut self.filled));
+        let chunk = Bytes::from_owner(Chunk { buffer, filled, give_back: self.give_back.clone() });
         self.chunks.blocking_send(Ok(chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }

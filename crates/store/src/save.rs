@@ -9,14 +9,14 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{BufWriter, Write, empty},
+    io::{Write, empty},
     os::fd::AsFd,
     path::PathBuf,
     sync::Arc,
 };
 
 use serde_json::{Map, Value, json};
-use wharf_archive::{Kind, LayerFiles, Member, Moved, Time, Writer};
+use wharf_archive::{Kind, LayerFiles, Member, Moved, Sink, Time, Writer};
 use wharf_spec::{
     digest::Digest,
     id::{DiffId, ImageId},
@@ -30,9 +30,6 @@ use crate::{
     rows::{self, LayerRow},
     store::{Pin, Store, decode},
 };
-
-/// Passed on to the sink in pieces of this size.
-const BUFFER: usize = 256 << 10;
 
 /// One image to be written, with the tags that were asked for.
 struct Chosen {
@@ -49,12 +46,12 @@ enum Blob {
 impl Store {
     /// Writes images (names, names without tag = all tags, or identifiers) in the form of Docker 28: docker-archive and
     /// OCI layout in one tar. Fails before the first byte when a name is unknown.
-    pub fn save(&self, names: &[String], writer: &mut dyn Write, job: &Job) -> Result<()> {
+    pub fn save(&self, names: &[String], sink: &mut dyn Sink, job: &Job) -> Result<()> {
         let catalog = self.catalog();
         let chosen = choose(&catalog, names)?;
         let _pins = self.pin_all(&chosen)?;
         let (blobs, documents) = describe(&catalog, &chosen);
-        let mut tar = Writer::new(BufWriter::with_capacity(BUFFER, writer));
+        let mut tar = Writer::new(sink);
         for folder in ["blobs/", "blobs/sha256/"] {
             tar.append(&Member::new(folder, Kind::Dir, 0o755), &mut empty())?;
         }
@@ -81,7 +78,7 @@ impl Store {
     }
 
     /// Writes the tar stream of a layer, exactly as it came; answers its length.
-    pub fn write_layer(&self, diff: &DiffId, out: &mut dyn Write) -> Result<u64> {
+    pub fn write_layer(&self, diff: &DiffId, out: &mut dyn Sink) -> Result<u64> {
         let key = diff.to_string();
         let row = self.inner.db.read(|tx| tx.get(rows::LAYERS, &key))?;
         let row: LayerRow = decode(&key, &row.ok_or_else(|| Error::Corrupt(format!("layer {diff} is gone")))?)?;
@@ -116,6 +113,17 @@ impl<W: Write> Write for LayerSink<'_, W> {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+impl<W: Sink> Sink for LayerSink<'_, W> {
+    fn room(&mut self) -> std::io::Result<&mut [u8]> {
+        self.job.check().map_err(std::io::Error::other)?;
+        self.tar.room()
+    }
+
+    fn advance(&mut self, n: usize) -> std::io::Result<()> {
+        self.tar.advance(n)
     }
 }
 

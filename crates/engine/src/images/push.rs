@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use wharf_archive::{Compression, Encoder};
+use wharf_archive::{Gzip, Pieces, Sink};
 use wharf_registry::client::{Access, Credentials, Error as Remote, Mount, Outgoing, Repository, Upload};
 use wharf_spec::digest::{Digest, Hasher};
 use wharf_spec::id::{DiffId, ImageId};
@@ -301,7 +301,7 @@ fn pack(
 ) -> Result<LayerBlob, wharf_store::Error> {
     let stream = |source| wharf_store::Error::Stream { op: "send layer", source };
     let measured = Measured { out, hasher: Hasher::sha256(), length: 0 };
-    let gzip = Encoder::new(Compression::Gzip, measured).map_err(stream)?;
+    let gzip = Gzip::new(measured).map_err(stream)?;
     let mut counted = Counted { out: gzip, count: packed };
     store.write_layer(diff, &mut counted)?;
     let measured = counted.out.finish().map_err(stream)?;
@@ -334,6 +334,17 @@ impl<W: Write> Write for Counted<'_, W> {
     }
 }
 
+impl<W: Sink> Sink for Counted<'_, W> {
+    fn room(&mut self) -> io::Result<&mut [u8]> {
+        self.out.room()
+    }
+
+    fn advance(&mut self, n: usize) -> io::Result<()> {
+        self.count.fetch_add(n as u64, Ordering::Relaxed);
+        self.out.advance(n)
+    }
+}
+
 /// Hashes and measures what comes out.
 struct Measured {
     out: Outgoing,
@@ -341,16 +352,11 @@ struct Measured {
     length: u64,
 }
 
-impl Write for Measured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.out.write(bytes)?;
-        self.hasher.update(&bytes[..n]);
-        self.length += n as u64;
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+impl Pieces for Measured {
+    fn piece(&mut self, piece: Vec<u8>) -> io::Result<()> {
+        self.hasher.update(&piece);
+        self.length += piece.len() as u64;
+        self.out.piece(piece)
     }
 }
 

@@ -23,7 +23,7 @@ use super::{Address, Error, Repository, Result};
 
 /// Pieces of an upload on their way.
 const IN_FLIGHT: usize = 2;
-/// Small writes are gathered up to this many bytes; larger ones are pieces of their own.
+/// Writes are gathered up to this many bytes.
 const PIECE: usize = 128 << 10;
 const BYTES: &str = "application/octet-stream";
 
@@ -68,6 +68,12 @@ impl Outgoing {
         self.send(Bytes::new())
     }
 
+    /// Sends on what is a piece already.
+    pub fn piece(&mut self, piece: Vec<u8>) -> io::Result<()> {
+        self.flush()?;
+        if piece.is_empty() { Ok(()) } else { self.send(piece.into()) }
+    }
+
     fn send(&mut self, piece: Bytes) -> io::Result<()> {
         self.pieces.blocking_send(Ok(piece)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
@@ -75,11 +81,6 @@ impl Outgoing {
 
 impl Write for Outgoing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() >= PIECE {
-            self.flush()?;
-            self.send(Bytes::copy_from_slice(bytes))?;
-            return Ok(bytes.len());
-        }
         let n = bytes.len().min(PIECE - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..n]);
         if self.buffer.len() == PIECE {
