@@ -18,8 +18,9 @@ const CELL: usize = 8 << 10;
 /// table may each look like noise.
 const STRIDE: usize = 128;
 const GROUP: usize = 16;
-/// Between noise and something else, the border is looked for in steps of this many bytes.
-const STEP: usize = 256;
+/// Between noise and something else, the border is looked for in steps of so many bytes, then of so many. A little noise left in
+/// front of a text would cost it its small code.
+const STEPS: [usize; 2] = [512, 64];
 /// The deflate algorithm writes to a piece of memory of this size first: a vector's unused part would be cleared for each call.
 const SCRATCH: usize = 64 << 10;
 /// Longest stored part (RFC 1951, section 3.2.4: its length has 16 bits).
@@ -86,18 +87,20 @@ fn first_noise(bytes: &[u8]) -> std::ops::Range<usize> {
     let Some(first) = cells.position(|noise| noise) else { return bytes.len()..bytes.len() };
     let more = cells.take_while(|noise| *noise).count();
     let (mut start, mut end) = (first * CELL, (first + 1 + more) * CELL);
-    let step = |at: usize| bytes.get(at..at + STEP).is_some_and(|step| is_noise(std::iter::once(step)));
-    while start >= STEP && step(start - STEP) {
-        start -= STEP;
-    }
-    while step(end) {
-        end += STEP;
+    let noise = |at: usize, step| bytes.get(at..at + step).is_some_and(|part| is_noise(std::iter::once(part)));
+    for step in STEPS {
+        while start >= step && noise(start - step, step) {
+            start -= step;
+        }
+        while noise(end, step) {
+            end += step;
+        }
     }
     start..end
 }
 
 /// Whether all byte values are about equally frequent. For noise of `n` bytes the sum of the squared frequencies is expected to be
-/// n + n (n - 1) / 256; text has three times as much, machine code twice. A quarter more still counts as noise: more than five
+/// n + n (n - 1) / 256; text has three times as much, machine code twice. A quarter more still counts as noise: more than three
 /// deviations off for the smallest sample, and what such bytes can be compressed by is a few percent.
 fn is_noise<'a>(groups: impl Iterator<Item = &'a [u8]>) -> bool {
     let mut count = [0u16; 256];

@@ -119,6 +119,7 @@ pub(crate) fn decide(values: &Values) -> Result<Decided, SettingsError> {
         api_warnings: addresses.iter().filter_map(|address| info_warning(address, security)).collect(),
         ..Config::default()
     };
+    engine.check_registries().map_err(|error| invalid(error.to_string()))?;
     let pidfile = values.value("pidfile").map_or_else(|| exec_root.join("wharfd.pid"), PathBuf::from);
     let group = values.value("group").map(str::to_owned);
     Ok(Decided { engine, addresses, tls, security, courtesy, pidfile, group, log_level, log_json })

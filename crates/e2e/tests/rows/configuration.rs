@@ -137,6 +137,20 @@ fn r_arch_04_a_configuration_that_is_wrong_ends_the_start() {
     assert_eq!(format!("{}{}", said.stdout, said.stderr).trim(), "configuration OK");
     file(r#"{"log-level": "loud"}"#);
     assert!(host.run(wharfd, &["--validate", "--config-file", &path]).fails(1).contains("loud"));
+    for (mirror, why) in [
+        ("nosuch", "invalid mirror: no scheme specified for \"nosuch\": must use either 'https://' or 'http://'"),
+        (
+            "ftp://a",
+            "invalid mirror: unsupported scheme \"ftp\" in \"ftp://a\": must use either 'https://' or 'http://'",
+        ),
+        ("https://u:secret@a", "invalid mirror: username/password not allowed in URI"),
+        ("https://a?x", "invalid mirror: query or fragment at end of the URI \"https://a?x\""),
+    ] {
+        let said = host.run(wharfd, &["--validate", "--registry-mirror", mirror]).fails(1);
+        assert!(said.contains(why) && !said.contains("secret"), "{said}");
+    }
+    assert!(host.run(wharfd, &["--validate", "--insecure-registry", "http://x"]).fails(1).contains("scheme"));
+    host.run(wharfd, &["--validate", "--registry-mirror", "https://mirror.example.net/path"]).ok();
     assert!(!host.data_root().exists(), "nothing was begun");
 }
 

@@ -54,6 +54,7 @@ mod health;
 mod hostile;
 mod image_store;
 mod images;
+mod imports;
 mod isolation;
 mod lifecycle;
 mod listing;

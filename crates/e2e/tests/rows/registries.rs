@@ -291,6 +291,45 @@ rows! {
         assert!(broken.contains("registry-1.docker.io"), "{broken}");
     }
 
+    fn r_reg_01_a_mirror_may_lie_under_a_path(host, cli) {
+        let image = ShelfImage::new(&[&[("f", b"mirrored")]]);
+        let mirror = ScriptedRegistry::serve(&host, 5000, move |asked| match asked.path.strip_prefix("/cache/hub") {
+            Some(path) => image.answer(&wharf_testkit::scripted::Asked { path: path.into(), ..asked.clone() }),
+            None => Reply::new(404, "text/plain", ""),
+        });
+        host.take_daemon().stop();
+        host.start_with(&["--registry-mirror", "http://203.0.113.1:5000/cache/hub/"], "");
+        host.cli(cli, &["pull", "team/app:1"]).ok();
+        assert!(mirror.asked().iter().all(|asked| asked.path.starts_with("/cache/hub/v2/")));
+    }
+
+    fn r_img_08_prune_takes_what_broke(host, cli) {
+        let big = noise(12, 5 << 20);
+        let image = ShelfImage::new(&[&[("big", &big)]]);
+        let large = format!("/v2/app/blobs/{}", image.layers[0]);
+        let cut = large.clone();
+        let registry = ScriptedRegistry::serve(&host, 5000, move |asked| {
+            let mut reply = image.answer(asked);
+            if asked.path == cut {
+                reply.only = Some(2 << 20);
+            }
+            reply
+        });
+        trusting(&mut host, &["--max-download-attempts", "1"]);
+        let name = format!("{REGISTRY}/app:1");
+        host.cli(cli, &["pull", &name]).fails(1);
+        assert_eq!(kept(&host).len(), 1, "kept to go on with");
+        host.cli(cli, &["image", "prune", "-f", "--filter", "label=x"]).ok();
+        host.cli(cli, &["image", "prune", "-f", "--filter", "until=24h"]).ok();
+        assert_eq!(kept(&host).len(), 1, "neither labelled nor old");
+        let said = host.cli(cli, &["image", "prune", "-f"]).ok();
+        assert!(said.contains("Total reclaimed space: 2.097MB"), "{said}");
+        assert_eq!(kept(&host), Vec::<PathBuf>::new());
+        host.cli(cli, &["pull", &name]).fails(1);
+        let ranges: Vec<_> = registry.asked().iter().filter(|a| a.path == large).map(wharf_testkit::scripted::Asked::range).collect();
+        assert_eq!(ranges, [None, None], "from the first byte");
+    }
+
     fn r_reg_01_proxies_are_used(host, cli) {
         let image = ShelfImage::new(&[&[("f", b"proxied")]]);
         let proxy = ScriptedRegistry::serve(&host, 3128, move |asked| {

@@ -1,12 +1,18 @@
 //! `load`, `save` and `import`.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::mpsc;
+use wharf_registry::client::Fetched;
 use wharf_spec::platform::Platform;
 use wharf_spec::reference::Reference;
 use wharf_store::{Import, Job};
 
-use super::{ImportOptions, Progress, job, platform, progress, reference};
-use crate::{ByteSink, ByteSource, ByteStream, Engine, Error, Result};
+use super::{ImportOptions, Messages, Progress, job, platform, progress, reference};
+use crate::{ByteFeed, ByteSink, ByteSource, ByteStream, Engine, Error, Result};
+
+/// The client sees the bar move this often.
+const TELL: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// Makes an image of a tar of a root file system.
@@ -26,6 +32,38 @@ impl Engine {
             let id = inner.store.import(&mut source, &import, &job(sender))?;
             inner.image_event("import", &id.to_string(), &id.to_string());
             let _ = sender.blocking_send(Progress::Status { status: id.to_string(), id: None, detail: None });
+            Ok(())
+        }))
+    }
+
+    /// Makes an image of a tar of a root file system that a web server has.
+    pub async fn image_import_url(&self, url: &str, options: ImportOptions) -> Result<mpsc::Receiver<Progress>> {
+        let mut import = Import {
+            reference: reference(&options.repo, &options.tag)?,
+            changes: options.changes,
+            message: options.message,
+            platform: import_platform(options.platform.as_deref())?,
+        };
+        let fetched = wharf_registry::client::fetch(&self.inner.registries.settings(), url).await?;
+        if import.message.is_empty() {
+            // without the password that may stand in the address
+            import.message = format!("Imported from {}", fetched.address);
+        }
+        let inner = self.inner.clone();
+        Ok(Messages::run(move |messages| async move {
+            messages.line(format!("Downloading from {}", fetched.address)).await;
+            let job = Job::default();
+            // when the client goes this future is dropped, and nothing is left behind
+            let _cancel = Cancel(job.clone());
+            let (feed, mut source) = ByteSource::channel();
+            let (store, working) = (inner.store.clone(), job.clone());
+            let work = tokio::task::spawn_blocking(move || store.import(&mut source, &import, &working));
+            let told = receive(fetched, feed, &messages).await;
+            let made = work.await.map_err(|e| Error::system("import", e))?;
+            told?;
+            let id = made?;
+            inner.image_event("import", &id.to_string(), &id.to_string());
+            messages.line(id.to_string()).await;
             Ok(())
         }))
     }
@@ -91,6 +129,42 @@ impl Engine {
     fn has_repository(&self, wanted: &Reference) -> bool {
         self.inner.store.catalog().names().any(|(name, _)| name.name() == wanted.name())
     }
+}
+
+/// Stops a job with whoever wanted it.
+struct Cancel(Job);
+
+impl Drop for Cancel {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Feeds a document to the unpacker. An archive that is refused ends it early: the unpacker tells why.
+async fn receive(mut document: Fetched, feed: ByteFeed, messages: &Messages) -> Result<()> {
+    let (mut at, mut told) = (0u64, Instant::now());
+    let bar = |at: u64, total: u64| messages.bar("", "Importing", at, total);
+    loop {
+        let piece = match document.next().await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break,
+            Err(error) => {
+                // the same for the unpacker: a stream without an end
+                let _ = feed.send(Err(std::io::Error::other(error.to_string()))).await;
+                return Err(error.into());
+            }
+        };
+        at += piece.len() as u64;
+        if feed.send(Ok(piece)).await.is_err() {
+            return Ok(());
+        }
+        if told.elapsed() >= TELL {
+            told = Instant::now();
+            bar(at, document.length.unwrap_or(0));
+        }
+    }
+    bar(at, document.length.unwrap_or(0));
+    Ok(())
 }
 
 /// The platform of an imported image: only Linux runs here. An explicit `v8` is kept as it was said.

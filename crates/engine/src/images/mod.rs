@@ -322,10 +322,11 @@ impl Messages {
         self.send(Progress::Status { status: status.into(), id: Some(id.to_owned()), detail: None }).await;
     }
 
-    /// A bar; left out when the client does not take it in time.
+    /// A bar, of a layer or (no `id`) of all; left out when the client does not take it in time. `total` 0: nobody knows.
     fn bar(&self, id: &str, status: &str, current: u64, total: u64) {
-        let detail = Some((current, Some(total)));
-        let _ = self.0.try_send(Progress::Status { status: status.into(), id: Some(id.to_owned()), detail });
+        let detail = Some((current, (total > 0).then_some(total)));
+        let id = (!id.is_empty()).then(|| id.to_owned());
+        let _ = self.0.try_send(Progress::Status { status: status.into(), id, detail });
     }
 }
 

@@ -1,4 +1,6 @@
-//! `image prune`.
+//! `image prune`: images without users, and downloads that broke and were not taken up again.
+
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
@@ -20,7 +22,12 @@ impl Engine {
                     && until.is_none_or(|u| image.created < u)
             };
             let pruned = inner.store.prune(all, &|id| inner.users(id), &select)?;
-            Ok(ImagesPruned { deleted: inner.removed(pruned.removed), space: pruned.reclaimed })
+            // a broken download has no labels
+            let labelled = !filters.get("label").is_empty() || !filters.get("label!").is_empty();
+            let since =
+                until.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(at).ok()?)));
+            let partial = if labelled { 0 } else { inner.registries.prune(since) };
+            Ok(ImagesPruned { deleted: inner.removed(pruned.removed), space: pruned.reclaimed + partial })
         })
         .await
     }

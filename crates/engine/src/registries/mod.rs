@@ -46,11 +46,11 @@ impl Live {
     fn of(config: &Config) -> Result<Self> {
         let invalid = |e: client::Error| Error::InvalidParameter(e.to_string());
         let insecure = config.insecure_registries.iter().map(|text| text.parse()).collect::<Result<_, _>>();
-        let mirrors = config.registry_mirrors.iter().map(|text| mirror(text)).collect::<Result<_>>()?;
+        let mirrors = config.registry_mirrors.iter().map(|text| client::mirror(text)).collect::<Result<_, _>>();
         let proxies = Proxies::new(&config.http_proxy, &config.https_proxy, &config.no_proxy).map_err(invalid)?;
         let settings = Settings {
             insecure: insecure.map_err(invalid)?,
-            mirrors,
+            mirrors: mirrors.map_err(invalid)?,
             proxies,
             agent: format!("wharf/{}", config.version),
             attempts: config.max_download_attempts.max(1),
@@ -61,6 +61,16 @@ impl Live {
             downloads: Arc::new(Semaphore::new(config.max_concurrent_downloads.max(1))),
             uploads: Arc::new(Semaphore::new(config.max_concurrent_uploads.max(1))),
         })
+    }
+}
+
+impl Config {
+    /// Checks what is said of registries without opening anything.
+    ///
+    /// # Errors
+    /// [`Error::InvalidParameter`] names what is wrong.
+    pub fn check_registries(&self) -> Result<()> {
+        Live::of(self).map(drop)
     }
 }
 
@@ -187,24 +197,21 @@ impl Registries {
     }
 }
 
+impl Registries {
+    /// Removes what came of blobs that nobody fetches any more (and that has not grown since `until`); answers how many bytes it was.
+    pub(crate) fn prune(&self, until: Option<std::time::SystemTime>) -> u64 {
+        // held: what begins meanwhile waits, and finds nothing
+        let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way =
+            flights.iter().filter(|(_, flight)| flight.strong_count() > 0).map(|(digest, _)| digest.hex()).collect();
+        partial::prune(&self.folder, &under_way, until)
+    }
+}
+
 impl std::fmt::Debug for Registries {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Registries").field("folder", &self.folder).finish_non_exhaustive()
     }
-}
-
-/// A `--registry-mirror`: scheme and host, nothing else, as dockerd wants it.
-fn mirror(text: &str) -> Result<client::Address> {
-    let invalid = |why: &str| Error::InvalidParameter(format!("invalid mirror: {why}"));
-    let address = client::Address::parse(text)
-        .map_err(|_| invalid(&format!("no scheme specified for {text:?}: must use either 'https://' or 'http://'")))?;
-    if address.login.is_some() {
-        return Err(invalid("username/password not allowed in URI"));
-    }
-    if address.path != "/" || text.contains('#') {
-        return Err(invalid(&format!("path, query, or fragment at end of the URI {text:?}")));
-    }
-    Ok(address)
 }
 
 impl From<client::Error> for Error {
@@ -212,7 +219,10 @@ impl From<client::Error> for Error {
         use client::Error as Client;
         let text = error.to_string();
         match &error {
-            Client::Unauthorized(_) => Error::Unauthorized(text),
+            Client::Unauthorized(_) | Client::Refused { status: 401, .. } => Error::Unauthorized(text),
+            Client::Refused { status: 404, .. } => Error::NotFound(text),
+            Client::Refused { status: 403, .. } => Error::Forbidden(text),
+            Client::Refused { status: 400, .. } => Error::InvalidParameter(text),
             Client::Answer { status: 404, .. } | Client::Status { status: 404, .. } => Error::NotFound(text),
             Client::Answer { status: 403, .. } => Error::Forbidden(text),
             Client::Settings(_) | Client::Lie(_) => Error::System(text),

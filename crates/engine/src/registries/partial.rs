@@ -2,11 +2,12 @@
 //!
 //! They are a cache: nothing is synced, because the digest is verified over everything before anything of it is used.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
@@ -39,6 +40,20 @@ pub(crate) fn sweep(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes what is not `under_way` and was not touched since `until`; answers the bytes.
+pub(crate) fn prune(folder: &Path, under_way: &HashSet<String>, until: Option<SystemTime>) -> u64 {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(meta) = entry.metadata() else { continue };
+        let young = until.is_some_and(|until| meta.modified().is_ok_and(|at| at >= until));
+        let used = entry.file_name().to_str().is_some_and(|name| under_way.contains(name));
+        if !young && !used && fs::remove_file(entry.path()).is_ok() {
+            bytes += meta.len();
+        }
+    }
+    bytes
 }
 
 /// Removes a blob's file.

@@ -69,14 +69,6 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
     if from.is_empty() {
         return super::registry::pull(call).await;
     }
-    // from here on a refusal reads what the client is still sending
-    let source = input::source(body);
-    if from != "-" {
-        return Err(Failure::new(
-            StatusCode::NOT_IMPLEMENTED,
-            "importing from a URL is not implemented by this engine yet",
-        ));
-    }
     let options = ImportOptions {
         repo: query.string("repo"),
         tag: query.string("tag"),
@@ -84,7 +76,11 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
         changes: query.all("changes"),
         platform: query.text("platform").map(str::to_owned),
     };
-    let progress = call.engine.image_import(source, options).await?;
+    let progress = match &*from {
+        // a refusal reads what the client is still sending
+        "-" => call.engine.image_import(input::source(body), options).await?,
+        url => call.engine.image_import_url(url, options).await?,
+    };
     progressing(call, progress).await
 }
 

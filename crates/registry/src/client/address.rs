@@ -94,6 +94,11 @@ impl Address {
         self.tls == other.tls && self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
     }
 
+    /// A path below this one.
+    pub(crate) fn below(&self, path: &str) -> Self {
+        self.at(&format!("{}{path}", self.path.trim_end_matches('/')))
+    }
+
     /// The same with another query parameter.
     pub(crate) fn with_query(&self, key: &str, value: &str) -> Self {
         let sign = if self.path.contains('?') { '&' } else { '?' };

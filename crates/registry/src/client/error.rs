@@ -46,6 +46,16 @@ pub enum Error {
         /// HTTP status.
         status: u16,
     },
+    /// A web server that is no registry said no.
+    #[error("failed to GET {url} with status {status} {why}")]
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Its words.
+        why: String,
+    },
     /// The registry asks to come back later.
     #[error("toomanyrequests: {message}")]
     TooMany {

@@ -82,7 +82,7 @@ impl Repository {
 
     /// `GET /v2/`: 200 and 401 are both a registry.
     async fn ping(&self) -> Result<()> {
-        let answer = self.wire.send(Request::get(self.endpoint.base.at("/v2/"))).await?;
+        let answer = self.wire.send(Request::get(self.endpoint.base.below("/v2/"))).await?;
         match answer.status.as_u16() {
             200..300 => Ok(()),
             401 => {
@@ -104,7 +104,7 @@ impl Repository {
     }
 
     pub(crate) fn address(&self, tail: &str) -> Address {
-        self.endpoint.base.at(&format!("/v2/{}/{tail}", self.path))
+        self.endpoint.base.below(&format!("/v2/{}/{tail}", self.path))
     }
 
     fn scopes(&self, also: Option<&str>) -> Vec<String> {

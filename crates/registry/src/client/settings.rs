@@ -111,6 +111,29 @@ impl FromStr for Insecure {
     }
 }
 
+/// A mirror of Docker Hub, as the administrator writes it; refused with dockerd's sentences.
+///
+/// # Errors
+/// [`Error::Settings`].
+pub fn mirror(text: &str) -> Result<Address> {
+    let invalid = |why: String| Error::Settings(format!("invalid mirror: {why}"));
+    let schemes = "must use either 'https://' or 'http://'";
+    match text.split_once("://") {
+        Some(("http" | "https", _)) => {}
+        Some((scheme, _)) => return Err(invalid(format!("unsupported scheme {scheme:?} in {text:?}: {schemes}"))),
+        None => return Err(invalid(format!("no scheme specified for {text:?}: {schemes}"))),
+    }
+    let address = Address::parse(text).map_err(|_| invalid(format!("{text:?} is not a valid URI")))?;
+    if address.login.is_some() {
+        // the password is not told again
+        return Err(invalid(format!("username/password not allowed in URI \"{address}\"")));
+    }
+    if text.contains(['#', '?']) {
+        return Err(invalid(format!("query or fragment at end of the URI {text:?}")));
+    }
+    Ok(address)
+}
+
 impl Insecure {
     fn covers(&self, address: IpAddr) -> bool {
         match self {
@@ -136,7 +159,7 @@ pub(crate) fn in_network(address: IpAddr, net: IpAddr, bits: u8) -> bool {
 /// One place where a repository can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Scheme, host, port.
+    /// Scheme, host, port; a mirror may have a path before the registry's own.
     pub base: Address,
     /// Certificates are verified.
     pub verify: bool,
@@ -154,7 +177,7 @@ impl Settings {
         if domain == DEFAULT_DOMAIN {
             let mirror = |base: &Address| {
                 let verify = !self.names(&base.authority());
-                Endpoint { base: base.at("/"), verify, mirror: true }
+                Endpoint { base: base.clone(), verify, mirror: true }
             };
             let mut list: Vec<_> = self.mirrors.iter().filter(|_| mirrors).map(mirror).collect();
             list.push(plain(Address::parse(HUB)?, true));
