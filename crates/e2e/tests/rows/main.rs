@@ -52,6 +52,7 @@ mod engines;
 mod etc;
 mod health;
 mod hostile;
+mod image_features;
 mod image_store;
 mod images;
 mod imports;

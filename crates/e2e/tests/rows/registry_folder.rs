@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use wharf_testkit::{Host, Output, Registry, eventually, read_response};
+use wharf_testkit::{Host, Output, Registry, eventually, program, read_response};
 
 /// An image in skopeo's `dir:` form, with a gzip layer.
 fn image_folder(host: &Host) -> PathBuf {
@@ -60,15 +60,15 @@ fn pulls_identical(host: &Host, name: &str, folder: &Path) {
 
 /// Debian's docker-registry over a folder, at the same address as ours.
 fn stock_registry(host: &Host, root: &Path) -> Registry {
-    stock_registry_at(host, root, Registry::ADDRESS)
+    stock_registry_at(host, root, Registry::ADDRESS, "")
 }
 
-fn stock_registry_at(host: &Host, root: &Path, address: &str) -> Registry {
+/// `more`: further lines of its configuration, the first ones about `http`.
+fn stock_registry_at(host: &Host, root: &Path, address: &str, more: &str) -> Registry {
     let config = host.dir().join("stock.yml");
     let text = format!(
-        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {}\n",
+        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n{more}\n",
         root.display(),
-        address
     );
     fs::write(&config, text).expect("written");
     let mut command = host.outside().command("docker-registry");
@@ -392,7 +392,7 @@ const BEHIND: &str = "203.0.113.1:5001";
 fn r_reg_03_a_cache_of_another_registry() {
     let host = Host::bare();
     let (image, behind) = (image_folder(&host), host.dir().join("behind"));
-    let stock = stock_registry_at(&host, &behind, BEHIND);
+    let stock = stock_registry_at(&host, &behind, BEHIND, "");
     let (from, to) = (format!("dir:{}", image.display()), format!("docker://{BEHIND}/team/app:v1"));
     skopeo(&host, &["copy", "--preserve-digests", "--dest-tls-verify=false", &from, &to]).ok();
 
@@ -419,10 +419,58 @@ fn r_reg_03_a_cache_of_another_registry() {
 }
 
 #[test]
+fn r_reg_03_a_cache_logs_in_over_tls() {
+    let host = Host::bare();
+    let (image, certs) = (image_folder(&host), certificates(&host, "behind"));
+    let users = host.dir().join("htpasswd");
+    fs::write(&users, USERS).expect("written");
+    let (cert, key) = (certs.join("tls.crt"), certs.join("tls.key"));
+    let more = format!(
+        "  tls:\n    certificate: {}\n    key: {}\nauth:\n  htpasswd:\n    realm: Behind\n    path: {}\n",
+        cert.display(),
+        key.display(),
+        users.display()
+    );
+    let _stock = stock_registry_at(&host, &host.dir().join("behind-data"), BEHIND, &more);
+    let trust = host.dir().join("trust");
+    fs::create_dir(&trust).expect("a new folder");
+    fs::copy(certs.join("ca.crt"), trust.join("ca.crt")).expect("copied");
+    let (from, to) = (format!("dir:{}", image.display()), format!("docker://{BEHIND}/team/app:v1"));
+    let trusted = trust.to_string_lossy();
+    skopeo(
+        &host,
+        &["copy", "--preserve-digests", "--dest-cert-dir", &trusted, "--dest-creds", "ann:secret", &from, &to],
+    )
+    .ok();
+
+    let url = format!("https://{BEHIND}");
+    let cache = |name: &str, password: &str, ca: &str| {
+        let file = host.dir().join(format!("{name}-password"));
+        fs::write(&file, format!("{password}\n")).expect("written");
+        let root = host.dir().join(name);
+        let mut command = host.outside().command(program("wharf"));
+        command.args(["registry", "serve", "--addr", Registry::ADDRESS, "--proxy", &url, "--proxy-user", "ann"]);
+        command.arg("--proxy-password-file").arg(&file).arg("--root").arg(&root).env("SSL_CERT_FILE", trust.join(ca));
+        Registry::start(host.outside(), command, &root, "serving ")
+    };
+    // a certificate of nobody that is known
+    let stranger = cache("stranger", "secret", "none");
+    refused(&stranger.get("/v2/team/app/manifests/v1"), 502, "UNAVAILABLE");
+    assert!(stranger.stop().success());
+    let wrong = cache("wrong", "wrong", "ca.crt");
+    let said = wrong.get("/v2/team/app/manifests/v1");
+    assert!(!matches!(said.status, 200 | 404), "{said:?}");
+    assert!(wrong.stop().success());
+    let right = cache("right", "secret", "ca.crt");
+    pulls_identical(&host, "team/app:v1", &image);
+    assert!(right.stop().success());
+}
+
+#[test]
 fn r_reg_03_a_cache_keeps_no_lies() {
     let host = Host::bare();
     let (image, behind) = (image_folder(&host), host.dir().join("behind"));
-    let _stock = stock_registry_at(&host, &behind, BEHIND);
+    let _stock = stock_registry_at(&host, &behind, BEHIND, "");
     let (from, to) = (format!("dir:{}", image.display()), format!("docker://{BEHIND}/app:v1"));
     skopeo(&host, &["copy", "--preserve-digests", "--dest-tls-verify=false", &from, &to]).ok();
     let document: serde_json::Value =

@@ -27,7 +27,11 @@ impl Fetched {
     /// # Errors
     /// That it ends before its length, or that nothing comes for too long.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
-        self.answer.next().await
+        self.answer.next().await.map_err(|error| match error {
+            // before the length that was told
+            Error::Unreachable { why, .. } if why == "EOF" => Error::Lie("unexpected EOF".into()),
+            other => other,
+        })
     }
 }
 
