@@ -4,12 +4,14 @@ use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::mpsc;
 use wharf_archive::Sink;
 
-/// Chunks in flight in one stream: with chunks of 128 KiB, at most 512 KiB per stream.
-const DEPTH: usize = 4;
+/// Chunks in flight of a stream from a client: hyper's are at most 64 KiB.
+const DEPTH: usize = 8;
+/// Chunks in flight to a client: with chunks of 128 KiB, at most 512 KiB per stream.
+const OUTGOING: usize = 4;
 /// Size at which small writes are sent on, in bytes.
 const CHUNK: usize = 128 << 10;
 /// Bytes of the start of a stream that come in one piece: its kind (gzip, zstd, tar …) is told by them.
@@ -139,7 +141,7 @@ impl Drop for Chunk {
 impl ByteSink {
     /// A sink and the stream that it fills.
     pub fn channel() -> (ByteSink, ByteStream) {
-        let (chunks, stream) = mpsc::channel(DEPTH);
+        let (chunks, stream) = mpsc::channel(OUTGOING);
         let (give_back, empties) = std::sync::mpsc::channel();
         (ByteSink { chunks, buffer: Vec::new(), filled: 0, empties, give_back }, stream)
     }

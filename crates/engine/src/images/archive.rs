@@ -154,6 +154,9 @@ async fn receive(mut document: Fetched, feed: ByteFeed, messages: &Messages) -> 
                 return Err(error.into());
             }
         };
+        if piece.is_empty() {
+            continue;
+        }
         at += piece.len() as u64;
         if feed.send(Ok(piece)).await.is_err() {
             return Ok(());
@@ -163,6 +166,7 @@ async fn receive(mut document: Fetched, feed: ByteFeed, messages: &Messages) -> 
             bar(at, document.length.unwrap_or(0));
         }
     }
+    feed.finish();
     bar(at, document.length.unwrap_or(0));
     Ok(())
 }
