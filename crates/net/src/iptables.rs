@@ -7,8 +7,9 @@
 //! ```
 //!
 //! What should be there follows from the declared state alone ([`rules`], pure). Each of our rules carries its own text as a mark
-//! that only we see; what has no mark is somebody else's and is never touched, wherever it stands. A change compares marks with
-//! declaration and adds and removes the difference in one transaction per family.
+//! that only we see; what has no mark is somebody else's and is never touched, wherever it stands. A change adds and removes the
+//! difference to what stood before in one transaction per family; it looks only at chains that lose a rule, because a rule is removed
+//! by a number that the kernel gave it. When something is not as it should be, all marks are compared with the declaration.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::{Display, Formatter};
@@ -326,21 +327,65 @@ fn bridge_of(state: &State, address: IpAddr) -> Option<&Bridge> {
     state.bridges.iter().find(|b| b.subnets.iter().any(|s| s.contains(address)))
 }
 
+/// The rules that stand after the last change, by family.
+#[derive(Debug, Default)]
+pub(crate) struct Standing(HashMap<Family, Vec<Rule>>);
+
 /// Makes the tables as declared. Says whether something had to be done.
-pub(crate) fn replace(socket: &mut Socket, state: &State, settings: Settings) -> Result<bool> {
-    let mut changed = false;
+pub(crate) fn replace(socket: &mut Socket, state: &State, settings: Settings) -> Result<(bool, Standing)> {
+    let (mut changed, mut standing) = (false, Standing::default());
     for family in families(settings) {
-        changed |= sync(socket, &rules(state, family, settings), family, true)?;
+        let wanted = rules(state, family, settings);
+        changed |= sync(socket, &wanted, family, true)?;
+        standing.0.insert(family, wanted);
     }
-    Ok(changed)
+    Ok((changed, standing))
 }
 
-/// Carries out a change of what is declared.
-pub(crate) fn change(socket: &mut Socket, state: &State, settings: Settings) -> Result<()> {
+/// Carries out a change of what is declared. After an error nobody knows what stands.
+pub(crate) fn change(socket: &mut Socket, before: &Standing, state: &State, settings: Settings) -> Result<Standing> {
+    let mut standing = Standing::default();
     for family in families(settings) {
-        sync(socket, &rules(state, family, settings), family, false)?;
+        let wanted = rules(state, family, settings);
+        let done = match before.0.get(&family) {
+            Some(before) => step(socket, before, &wanted, family)?,
+            None => false,
+        };
+        if !done {
+            sync(socket, &wanted, family, false)?;
+        }
+        standing.0.insert(family, wanted);
     }
-    Ok(())
+    Ok(standing)
+}
+
+/// Adds and removes the difference. `false` and nothing is done when what stands is not what was declared before.
+fn step(socket: &mut Socket, before: &[Rule], wanted: &[Rule], family: Family) -> Result<bool> {
+    let commands = |rules: &[Rule]| rules.iter().map(Rule::command).collect::<HashSet<_>>();
+    let (old, new) = (commands(before), commands(wanted));
+    let mut going: HashMap<(Name, &str), Vec<&Rule>> = HashMap::new();
+    for rule in before.iter().filter(|r| !new.contains(&r.command())) {
+        going.entry((rule.table, rule.chain)).or_default().push(rule);
+    }
+    let mut transaction = Transaction::new();
+    for ((name, chain), rules) in going {
+        let table = name.of(family);
+        let found = socket.marked_in(table, chain)?;
+        let handles: HashMap<&str, u64> = found.iter().filter_map(|f| Some((f.mark.as_deref()?, f.handle))).collect();
+        for rule in rules {
+            let Some(handle) = handles.get(rule.to_string().as_str()) else { return Ok(false) };
+            transaction.del_rule(table, chain, *handle);
+        }
+    }
+    for rule in wanted.iter().filter(|r| !old.contains(&r.command())) {
+        add(&mut transaction, rule, family);
+    }
+    match socket.commit(&transaction) {
+        Ok(()) => Ok(true),
+        // a chain of ours is gone, or a rule since we looked
+        Err(error) if error.errno() == Some(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Removes everything of ours: another back end has taken over. `DOCKER-USER` stays when the user wrote something into it.

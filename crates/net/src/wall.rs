@@ -34,12 +34,15 @@ pub(crate) struct Wall {
     socket: Socket,
     kind: Firewall,
     settings: Settings,
+    /// With Docker's chains: what stands; nothing is known of it while it is being changed.
+    standing: iptables::Standing,
 }
 
 impl Wall {
     /// Puts up what is declared, and takes down what another choice left behind.
     pub(crate) fn open(kind: Firewall, settings: Settings, declared: &State) -> Result<Self> {
-        let mut wall = Self { socket: Socket::netfilter()?, kind, settings };
+        let standing = iptables::Standing::default();
+        let mut wall = Self { socket: Socket::netfilter()?, kind, settings, standing };
         wall.replace(declared)?;
         if kind != Firewall::Nftables {
             let gone = wall.socket.commit(Transaction::new().add_table(firewall::TABLE).del_table(firewall::TABLE));
@@ -60,7 +63,11 @@ impl Wall {
     pub(crate) fn replace(&mut self, declared: &State) -> Result<bool> {
         match self.kind {
             Firewall::Nftables => self.socket.commit(&firewall::replace(declared, self.settings))?,
-            Firewall::Iptables => return iptables::replace(&mut self.socket, declared, self.settings),
+            Firewall::Iptables => {
+                let (changed, standing) = iptables::replace(&mut self.socket, declared, self.settings)?;
+                self.standing = standing;
+                return Ok(changed);
+            }
             Firewall::Off => return Ok(false),
         }
         Ok(true)
@@ -84,7 +91,11 @@ impl Wall {
     fn carry_out(&mut self, change: &Change<'_>, declared: impl FnOnce() -> State) -> Result<()> {
         match self.kind {
             Firewall::Off => Ok(()),
-            Firewall::Iptables => iptables::change(&mut self.socket, &declared(), self.settings),
+            Firewall::Iptables => {
+                let before = std::mem::take(&mut self.standing);
+                self.standing = iptables::change(&mut self.socket, &before, &declared(), self.settings)?;
+                Ok(())
+            }
             Firewall::Nftables => match self.socket.commit(&transaction(change)) {
                 Err(error) if error.errno() == Some(Errno::NOENT) => {
                     Ok(self.socket.commit(&firewall::replace(&declared(), self.settings))?)

@@ -1,5 +1,7 @@
 //! NET-04, NET-06, NET-12, NET-13: networks that are configurations, gateway modes, and what comes back when somebody removes it.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 use wharf_testkit::{Cli, Host, eventually};
 
@@ -40,6 +42,22 @@ for n, name in enumerate(sys.argv[1:]):
     a = s.recv(int.from_bytes(s.recv(2, socket.MSG_WAITALL), "big"), socket.MSG_WAITALL)
     assert a[:2] == q[:2]
     print(".".join(map(str, a[-4:])) if a[7] else "-")
+"#;
+
+/// An engine that knows nothing but how to greet, and takes what we ask for a name, as a stock one does.
+const STRANGER: &str = r#"
+import re, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+while True:
+    c, _ = s.accept()
+    line = c.recv(65536).split(b"\r\n")[0]
+    name = re.search(rb"/networks/(\S+)", line)
+    body = b'{"message":"network %s not found"}' % name[1] if name else b"OK"
+    head = b"HTTP/1.1 %s\r\nApi-Version: 1.51\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    c.sendall(head % (b"404 Not Found" if name else b"200 OK", len(body)) + body)
+    c.close()
 "#;
 
 fn idle(host: &Host, cli: Cli, name: &str, args: &[&str]) {
@@ -213,4 +231,51 @@ rows! {
         server.wait().unwrap();
         assert_eq!(ask(&["db"]), format!("{db}\n"), "names of our own need nobody outside");
     }
+}
+
+/// Two starts race for one port: one has it, the others are told so, and nothing of theirs is left.
+#[test]
+fn r_net_11_a_race_for_one_port() {
+    let host = Host::boot();
+    let start = |name: &str| {
+        let args = ["run", "-d", "--name", name, "-p", "8080:80", "busybox", "sleep", "600"];
+        host.command(Cli::Docker).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let racers = ["r1", "r2", "r3", "r4"].map(start);
+    let ends: Vec<_> = racers.into_iter().map(|r| r.wait_with_output().unwrap()).collect();
+    assert_eq!(ends.iter().filter(|o| o.status.success()).count(), 1);
+    for loser in ends.iter().filter(|o| !o.status.success()) {
+        let said = String::from_utf8_lossy(&loser.stderr);
+        assert!(said.contains("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{said}");
+    }
+    host.remove_all_containers();
+    host.assert_no_leaks();
+}
+
+/// Containers send no larger packets than the machine's way out takes.
+#[test]
+fn r_net_03_mtu_of_the_way_out() {
+    let mut host = Host::bare();
+    host.run("ip", &["link", "set", "eth0", "mtu", "1380"]).ok();
+    host.start();
+    host.import_busybox();
+    host.docker(&["network", "create", "my_net"]).ok();
+    for network in ["bridge", "my_net"] {
+        let link = host.docker(&["run", "--rm", "--network", network, "busybox", "ip", "link", "show", "eth0"]).ok();
+        assert!(link.contains("mtu 1380"), "{network}: {link}");
+    }
+}
+
+/// Somebody else's engine explains nothing: our client says so.
+#[test]
+fn r_net_13_an_engine_that_explains_no_rules() {
+    let host = Host::bare();
+    let socket = host.dir().join("stranger.sock");
+    let address = socket.to_str().unwrap();
+    let mut stranger = host.enter("python3").args(["-c", STRANGER, address]).spawn().unwrap();
+    eventually("it listens", || socket.exists().then_some(()));
+    let said = host.wharf(&["-H", &format!("unix://{address}"), "network", "rules", "bridge"]).fails(1);
+    assert!(said.contains("this engine does not explain its rules"), "{said}");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
 }

@@ -103,6 +103,11 @@ rows! {
 
     fn r_net_11_ports_that_cannot_be(host, cli) {
         let refused = |form: &str| host.cli(cli, &["run", "-d", "-p", form, "busybox", "true"]).fails(125);
+        // port 0 of the host stands for any
+        host.cli(cli, &["run", "-d", "--name", "any", "-p", "0:80", "busybox", "sleep", "600"]).ok();
+        assert!(!host.cli(cli, &["port", "any"]).ok().contains(":0"));
+        host.cli(cli, &["rm", "-f", "any"]).ok();
+        assert!(refused("-5:80").contains("invalid hostPort: -5"));
         assert!(refused("65536:80").contains("invalid hostPort: 65536"));
         assert!(refused("80:65536").contains("invalid containerPort: 65536"));
         assert!(refused("x:80").contains("invalid hostPort: x"));

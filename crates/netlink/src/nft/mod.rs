@@ -434,6 +434,17 @@ impl Socket {
         self.list("list rules", SUBSYSTEM << 8 | GETRULE, &w.bytes, |m| marked(m, table))
     }
 
+    /// The rules of one chain in their order, with our marks; none without the chain.
+    pub fn marked_in(&mut self, table: Table<'_>, chain: &str) -> Result<Vec<FoundRule>> {
+        let mut w = Writer::default();
+        w.raw(&[table.family.number(), 0, 0, 0]);
+        w.text(1, table.name);
+        w.text(2, chain);
+        let found = self.list("list rules", SUBSYSTEM << 8 | GETRULE, &w.bytes, |m| marked(m, table))?;
+        // an older kernel lists the whole table
+        Ok(found.into_iter().filter(|rule| rule.chain == chain).collect())
+    }
+
     /// The keys of a set's elements, as bytes.
     pub fn elements(&mut self, table: Table<'_>, set: &str) -> Result<Vec<Vec<u8>>> {
         let mut w = Writer::default();

@@ -138,8 +138,15 @@ pub(crate) fn rules(call: &Call<'_>) -> Outcome {
     for (number, name) in names.iter().enumerate() {
         let path = format!("/networks/{}/rules", escape_path(name));
         let rules = client.get(&path, &Query::new()).map_err(|error| {
-            let unknown = error.is_not_found() && error.to_string().contains("page not found");
-            if unknown { Exit::error("this engine does not offer it: it explains no rules") } else { error.into() }
+            let said = error.to_string();
+            // a stock engine takes the last part of the path for a part of the name
+            let unknown = said.contains("page not found") || said.contains(&format!("network {name}/rules not found"));
+            if error.is_not_found() && unknown {
+                return Exit::error(
+                    "this engine does not explain its rules: iptables-save, or nft list ruleset, shows them on its machine",
+                );
+            }
+            error.into()
         })?;
         if number > 0 {
             output::line("");
