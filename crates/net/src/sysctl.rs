@@ -5,8 +5,8 @@
 //! and replace it before it knows many.
 
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
 use rustix::fs::{Mode, OFlags};
@@ -51,9 +51,10 @@ pub(crate) fn write(key: &str, value: &str) -> Result<()> {
     set(&open(key)?, key, value)
 }
 
-/// Writes a setting that was opened before.
-pub(crate) fn set(mut file: &File, key: &str, value: &str) -> Result<()> {
-    file.write_all(value.as_bytes()).map_err(|source| Error::System { op: format!("write `/proc/sys/{key}`"), source })
+/// Writes a setting that was opened before. Always at its beginning: the kernel ignores what is written behind it.
+pub(crate) fn set(file: &File, key: &str, value: &str) -> Result<()> {
+    file.write_all_at(value.as_bytes(), 0)
+        .map_err(|source| Error::System { op: format!("write `/proc/sys/{key}`"), source })
 }
 
 /// A kernel without IPv6 has no settings of it.

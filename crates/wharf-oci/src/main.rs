@@ -7,6 +7,7 @@
 //!
 //! One thread, no daemon, no helper program: a command reads the container's folder, asks the kernel, acts and ends.
 
+mod ahead;
 mod args;
 mod clock;
 mod container;
