@@ -388,6 +388,46 @@ def _many_small(d):
 
 def c_cp_1GB(e): return _copies(e, Engine.docker, _one_large)
 def c_cp_20000(e): return _copies(e, Engine.docker, _many_small)
+def c_mounts_20(e):
+    """Start of a container with 20 mounts (10 binds, 10 volumes) beside one without, through the API."""
+    mounts = []
+    for i in range(10):
+        # a folder that every host has
+        mounts.append({"Type": "bind", "Source": "/usr", "Target": f"/bound/{i}", "ReadOnly": True})
+        e.api("POST", "/volumes/create", {"Name": f"bench-mount-{i}"})
+        mounts.append({"Type": "volume", "Source": f"bench-mount-{i}", "Target": f"/volume/{i}"})
+
+    def start(host):
+        cid = e.api("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["sleep", "600"], "HostConfig": dict(host, NetworkMode="none")})["Id"]
+        try:
+            return ms(lambda: e.api("POST", f"/containers/{cid}/start"))
+        finally:
+            e.api("DELETE", f"/containers/{cid}?force=1")
+    try:
+        # in turns: a machine that slows down slows both
+        pairs = [(start({}), start({"Mounts": mounts})) for _ in range(20)]
+    finally:
+        for i in range(10):
+            e.api("DELETE", f"/volumes/bench-mount-{i}")
+    none, many = (statistics.median(column) for column in zip(*pairs))
+    return {"none_ms": none, "twenty_ms": many, "twenty_over_none": many / none}
+
+
+def c_volume_ls_1000(e):
+    """A list of 1,000 volumes through the API."""
+    names = [f"bench-list-{i}" for i in range(1000)]
+    for name in names:
+        e.api("POST", "/volumes/create", {"Name": name})
+    try:
+        if len(e.api("GET", "/volumes")["Volumes"]) < 1000:
+            raise RuntimeError("not all are listed")
+        return {"api_ms": statistics.median(ms(lambda: e.api("GET", "/volumes")) for _ in range(20)),
+                "cli_ms": statistics.median(ms(lambda: e.docker("volume", "ls", "-q")) for _ in range(5))}
+    finally:
+        for name in names:
+            e.api("DELETE", f"/volumes/{name}")
+
+
 def c_own_cp_1GB(e): return _copies(e, own_client, _one_large)
 def c_own_cp_20000(e): return _copies(e, own_client, _many_small)
 
@@ -580,7 +620,7 @@ def c_publish_1000(e):
 
 
 CASES = {k[2:]: v for k, v in list(globals().items()) if k.startswith("c_")}
-ROUNDS = {"cp_1GB": 1, "own_cp_1GB": 1, "publish_1000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10, "push_pull_200MB": 1, "pull_1GB_memory": 0}
+ROUNDS = {"cp_1GB": 1, "own_cp_1GB": 1, "publish_1000": 1, "mounts_20": 1, "volume_ls_1000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10, "push_pull_200MB": 1, "pull_1GB_memory": 0}
 
 
 def main():

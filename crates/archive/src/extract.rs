@@ -477,23 +477,17 @@ enum Run {
     Data(usize),
 }
 
-/// Tells whole blocks of zeros from data; `offset` is where in its file the piece begins.
+/// Tells blocks of zeros from data; `offset` is where in its file the piece begins. What is left of a block at either end of the
+/// piece counts for itself: where nothing else is written the file reads as zeros.
 fn zeros(piece: &[u8], offset: u64) -> Run {
     static ZEROS: [u8; HOLE] = [0; HOLE];
-    // up to the next block of the file
-    let odd = offset.next_multiple_of(HOLE as u64) - offset;
-    let odd = usize::try_from(odd).unwrap_or(usize::MAX).min(piece.len());
-    let blocks = || piece[odd..].chunks_exact(HOLE);
-    let same = |zero: bool| blocks().take_while(move |block| (**block == ZEROS[..]) == zero).count() * HOLE;
-    match same(true) {
-        0 => {
-            let data = odd + same(false);
-            // the rest of the piece is less than a block
-            Run::Data(if piece.len() - data < HOLE { piece.len() } else { data })
-        }
-        _ if odd > 0 => Run::Data(odd),
-        n => Run::Zeros(n),
-    }
+    let zero = |part: &[u8]| *part == ZEROS[..part.len()];
+    let to_the_next_block = (offset + 1).next_multiple_of(HOLE as u64) - offset;
+    let first = usize::try_from(to_the_next_block).unwrap_or(HOLE).min(piece.len());
+    let (head, rest) = piece.split_at(first);
+    let hole = zero(head);
+    let n = first + rest.chunks(HOLE).take_while(|block| zero(block) == hole).map(<[u8]>::len).sum::<usize>();
+    if hole { Run::Zeros(n) } else { Run::Data(n) }
 }
 
 struct Draft {

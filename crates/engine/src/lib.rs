@@ -175,6 +175,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     }
 }
 
+/// Runs `work` to its end whether or not anybody waits.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|e| Err(Error::system("worker", e)))
+}
+
 impl Inner {
     /// The folder with all containers' folders.
     fn containers_folder(&self) -> PathBuf {

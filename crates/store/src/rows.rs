@@ -92,6 +92,17 @@ pub(crate) struct SnapshotRow {
     pub(crate) image: Option<ImageId>,
     /// Bottom first.
     pub(crate) layers: Vec<DiffId>,
+    /// `None`: as large as the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<Project>,
+}
+
+/// A quota project of the file system that holds a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Project {
+    pub(crate) id: u32,
+    /// In bytes.
+    pub(crate) limit: u64,
 }
 
 /// The bytes of a row. Rows are plain data: they always have a JSON form.

@@ -1,6 +1,7 @@
 //! Snapshots: the writable root of each container on top of its image's layers.
 
 use std::{
+    collections::HashSet,
     ffi::CString,
     fs::File,
     os::{
@@ -15,11 +16,12 @@ use std::{
 };
 
 use wharf_spec::id::{ContainerId, ImageId};
+use wharf_sys::quota;
 
 use crate::{
     Driver, Error, Image, Result, Rootfs, SnapshotSize,
     layout::{DIFF, MERGED, WORK},
-    rows::{self, SnapshotRow},
+    rows::{self, Project, SnapshotRow},
     store::{Change, Store},
 };
 
@@ -27,9 +29,20 @@ use crate::{
 /// upper layer would be lost in the image that is made of it.
 const OVERLAY_OPTIONS: [(&str, &str); 3] = [("index", "off"), ("redirect_dir", "off"), ("metacopy", "off")];
 
+/// Numbers of containers' quota projects have this bit.
+const OWN_PROJECTS: u32 = 1 << 31;
+/// The project by which it is found out whether limits hold; no container has it.
+const PROBE: u32 = u32::MAX - 1;
+/// A limit of one block, in bytes.
+const BLOCK: u64 = 1024;
+
 impl Store {
-    /// Makes the folders of a new container on `image` (`None`: an empty file system). No mount, no process.
-    pub fn snapshot_create(&self, id: &ContainerId, image: Option<&ImageId>) -> Result<()> {
+    /// Makes the folders of a new container on `image` (`None`: an empty file system). No mount, no process. `limit`: most bytes
+    /// that it may write.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`]; with a limit also the kernel's refusal where [`Store::can_limit_snapshots`] says no.
+    pub fn snapshot_create(&self, id: &ContainerId, image: Option<&ImageId>, limit: Option<u64>) -> Result<()> {
         let layers = match image {
             None => Vec::new(),
             Some(image) => {
@@ -37,7 +50,8 @@ impl Store {
                 catalog.get(image).ok_or_else(|| Error::NoSuchImage(image.to_string()))?.layers.clone()
             }
         };
-        let row = Arc::new(SnapshotRow { image: image.copied(), layers });
+        let project = limit.map(|limit| Project { id: self.fresh_project(id), limit });
+        let row = Arc::new(SnapshotRow { image: image.copied(), layers, project });
         // no removal is half done while this is decided: either the layers are gone, or they are in use from here on
         let still_there = self.use_layers(id, &row);
         let made = match still_there {
@@ -64,6 +78,12 @@ impl Store {
     pub(crate) fn make_snapshot_folders(&self, id: &ContainerId) -> Result<()> {
         let folder = self.layout().snapshot(id);
         make_dir(&folder, 0o710)?;
+        if let Some(Project { id, limit }) = self.snapshot_row(id)?.project {
+            let place = File::open(&folder).map_err(Error::io("open", &folder))?;
+            quota::set_project_limit(&place, id, limit).map_err(Error::io("set quota of", &folder))?;
+            // what is made in it from here on belongs to it
+            quota::set_project(&place, id).map_err(Error::io("set quota project of", &folder))?;
+        }
         make_dir(&folder.join(DIFF), 0o755)?;
         if self.driver() == Driver::Overlay2 {
             make_dir(&folder.join(WORK), 0o700)?;
@@ -73,6 +93,29 @@ impl Store {
         let files = folder.join(DIFF);
         let to = File::open(&files).map_err(Error::io("open", &files))?;
         Ok(wharf_archive::copy_merged(self.open_lower(&self.snapshot_row(id)?.layers)?, to.as_fd())?)
+    }
+
+    /// Whether containers can have a limit: with overlays, on a file system that counts projects and keeps to their limits.
+    pub fn can_limit_snapshots(&self) -> bool {
+        if self.driver() != Driver::Overlay2 {
+            return false;
+        }
+        let Ok(base) = File::open(self.layout().base()) else { return false };
+        // a quota can be known and not be enforced: only a limit that is there again when asked for is one
+        let probe = quota::set_project_limit(&base, PROBE, BLOCK)
+            .and_then(|()| quota::project_quota(&base, PROBE))
+            .is_ok_and(|quota| quota.limit == BLOCK);
+        let _ = quota::set_project_limit(&base, PROBE, 0);
+        probe
+    }
+
+    /// A project that no other snapshot has, by the container's own name, away from those that people and volumes choose.
+    fn fresh_project(&self, id: &ContainerId) -> u32 {
+        let start = id.as_str().get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
+        let rows = self.snapshot_rows();
+        let taken: HashSet<u32> = rows.values().filter_map(|row| row.project).map(|project| project.id).collect();
+        let own = |n: u32| OWN_PROJECTS | start.wrapping_add(n);
+        (0..).map(own).find(|id| *id != PROBE && !taken.contains(id)).unwrap_or(OWN_PROJECTS)
     }
 
     /// Folders of a stack of layers, opened, top first.
@@ -233,6 +276,10 @@ impl Store {
     /// [`Store::snapshot_remove`].
     pub fn snapshot_forget(&self, id: &ContainerId) {
         let Some(row) = self.snapshot_rows().remove(id) else { return };
+        if let (Some(project), Ok(base)) = (row.project, File::open(self.layout().base())) {
+            // a limit on a project without files hurts nobody
+            let _ = quota::set_project_limit(base, project.id, 0);
+        }
         let key = id.to_string();
         self.inner.db.submit_with_next(
             move |tx| tx.delete(rows::SNAPSHOTS, &key),

@@ -65,7 +65,7 @@ fn killed_at(point: &str, step: &str) {
         let store = open_store(dir.path());
         load(&store, &first());
         let image = store.resolve("app:1").unwrap().id;
-        store.snapshot_create(&container(), Some(&image)).unwrap();
+        store.snapshot_create(&container(), Some(&image), None).unwrap();
         std::fs::write(dir.path().join("overlay2").join(container().as_str()).join("diff/new"), "new").unwrap();
         // a write that is waited for: the one before is on the disk too
         store.tag(&image, &"app:waited".parse().unwrap()).unwrap();

@@ -211,7 +211,7 @@ fn r_img_05_images_in_use() {
     assert_eq!(open.store.remove("app:1", true, true, &used(true)).unwrap(), [Removed::Untagged("app:1".into())]);
     assert!(open.store.resolve(&short).is_ok());
     // a container keeps the layers of an image that is removed by force
-    open.store.snapshot_create(&container, Some(&a.id())).unwrap();
+    open.store.snapshot_create(&container, Some(&a.id()), None).unwrap();
     let removed = open.store.remove(&short, true, true, &used(false)).unwrap();
     assert_eq!(removed, [Removed::Deleted(a.id())]);
     assert_eq!(open.layers_on_disk(), 1);
@@ -280,7 +280,7 @@ fn r_img_04_commit() {
     let a = image(&[layer(&[("a", "1")])]);
     open.load(&archive(&[(&a, &["app:1"])])).unwrap();
     let id = ContainerId::from_bytes([1; 32]);
-    open.store.snapshot_create(&id, Some(&a.id())).unwrap();
+    open.store.snapshot_create(&id, Some(&a.id()), None).unwrap();
     std::fs::write(open.upper(&id).join("new"), "new file").unwrap();
     let commit = Commit {
         reference: Some(name("app:2")),
@@ -311,7 +311,7 @@ fn r_img_04_commit() {
     assert!(error.ends_with("(cannot be forced) - image has dependent child images"), "{error}");
     // nothing changed: no layer
     let empty = ContainerId::from_bytes([2; 32]);
-    open.store.snapshot_create(&empty, Some(&a.id())).unwrap();
+    open.store.snapshot_create(&empty, Some(&a.id()), None).unwrap();
     let made = open.store.snapshot_commit(&empty, &Commit::default(), &Job::default()).unwrap();
     let image = open.store.resolve(&made.hex()).unwrap();
     assert_eq!(image.layers, a.diffs());
@@ -356,7 +356,7 @@ fn r_img_10_everything_is_there_after_reopening() {
     open.load(&archive(&[(&a, &["one:1", "two:2"])])).unwrap();
     let before = open.store.catalog();
     let id = ContainerId::from_bytes([3; 32]);
-    open.store.snapshot_create(&id, Some(&a.id())).unwrap();
+    open.store.snapshot_create(&id, Some(&a.id()), None).unwrap();
     open.reopen();
     assert!(open.store.catalog() == before);
     assert_eq!(open.store.snapshots(), [id]);

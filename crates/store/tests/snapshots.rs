@@ -71,7 +71,7 @@ fn prepared(driver: Driver) -> Open {
     let image = image(&[base, top]);
     open.load(&archive(&[(&image, &["app:1"])])).unwrap();
     for n in 1..=2 {
-        open.store.snapshot_create(&id(n), Some(&image.id())).unwrap();
+        open.store.snapshot_create(&id(n), Some(&image.id()), None).unwrap();
     }
     open
 }
@@ -167,7 +167,7 @@ fn commit_gives_the_same_tree(driver: Driver) {
         std::os::unix::fs::chown(root.join("f"), Some(7), Some(8)).unwrap();
     }
     let made = open.store.snapshot_commit(&id(1), &Commit::default(), &Job::default()).unwrap();
-    open.store.snapshot_create(&id(3), Some(&made)).unwrap();
+    open.store.snapshot_create(&id(3), Some(&made), None).unwrap();
     let root = open.store.snapshot_open(&id(3)).unwrap();
     let root = path(&root);
     assert!(!root.join("bin/a").exists() && !root.join("var/x").exists() && root.join("var").is_dir());
@@ -190,7 +190,7 @@ fn r_img_03_metadata_of_the_root_folder() {
     tar.append(&root, &mut std::io::empty()).unwrap();
     let image = image(&[tar.finish().unwrap().0]);
     open.load(&archive(&[(&image, &["app:1"])])).unwrap();
-    open.store.snapshot_create(&id(1), Some(&image.id())).unwrap();
+    open.store.snapshot_create(&id(1), Some(&image.id()), None).unwrap();
     let root = open.store.snapshot_open(&id(1)).unwrap();
     let stat = path(&root).join(".").metadata().unwrap();
     assert_eq!((stat.mode() & 0o7777, stat.uid(), stat.gid()), (0o1700, 5, 6));
@@ -202,7 +202,7 @@ fn r_img_03_many_layers() {
     let layers: Vec<_> = (0..127).map(|n| layer(&[("n", &n.to_string()), (&format!("f{n}"), "")])).collect();
     let image = image(&layers);
     open.load(&archive(&[(&image, &["deep:1"])])).unwrap();
-    open.store.snapshot_create(&id(1), Some(&image.id())).unwrap();
+    open.store.snapshot_create(&id(1), Some(&image.id()), None).unwrap();
     let root = open.store.snapshot_open(&id(1)).unwrap();
     assert_eq!(std::fs::read_to_string(path(&root).join("n")).unwrap(), "126");
     assert!(path(&root).join("f0").exists());
@@ -213,7 +213,7 @@ fn r_img_03_many_layers() {
 #[test]
 fn r_img_07_an_image_without_layers() {
     let open = Open::new();
-    open.store.snapshot_create(&id(1), None).unwrap();
+    open.store.snapshot_create(&id(1), None, None).unwrap();
     let root = open.store.snapshot_open(&id(1)).unwrap();
     std::fs::write(path(&root).join("x"), "x").unwrap();
     drop(root);
@@ -275,7 +275,7 @@ fn r_img_10_a_data_root_with_a_long_name() {
     let store = archives::open_store(&root);
     let image = image(&[layer(&[("a", "1")])]);
     store.load(&mut archive(&[(&image, &["app:1"])]).as_slice(), None, &Job::default()).unwrap();
-    store.snapshot_create(&id(1), Some(&image.id())).unwrap();
+    store.snapshot_create(&id(1), Some(&image.id()), None).unwrap();
     std::fs::write(path(&store.snapshot_open(&id(1)).unwrap()).join("b"), "2").unwrap();
     assert_eq!(store.snapshot_changes(&id(1)).unwrap().len(), 1);
 }

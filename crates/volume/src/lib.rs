@@ -38,6 +38,7 @@ use rustix::io::Errno;
 use wharf_state::{Db, Migrations, Table};
 
 pub use error::Error;
+pub use options::bytes;
 pub use row::{Backing, Foreign, Volume};
 pub use snapshot::Snapshot;
 

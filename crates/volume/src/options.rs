@@ -51,7 +51,7 @@ pub(crate) fn parse(name: &str, options: Option<&BTreeMap<String, String>>) -> R
 }
 
 /// `10G`, `512m`, `1.5gib`, `4096`: bytes, with binary suffixes.
-pub(crate) fn bytes(text: &str) -> Option<u64> {
+pub fn bytes(text: &str) -> Option<u64> {
     let lower = text.trim().to_ascii_lowercase();
     let split = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
     let (number, suffix) = lower.split_at(split);

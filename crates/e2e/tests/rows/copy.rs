@@ -34,7 +34,7 @@ fn write(path: impl AsRef<Path>, text: &str) {
 }
 
 /// Names and contents below a folder.
-fn tree(folder: &Path) -> Vec<String> {
+pub(crate) fn tree(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut stack = vec![folder.to_owned()];
     while let Some(at) = stack.pop() {
@@ -56,7 +56,7 @@ fn tree(folder: &Path) -> Vec<String> {
 }
 
 /// A tar of members, ended.
-fn tar(members: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn tar(members: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = members.concat();
     bytes.resize(bytes.len() + 1024, 0);
     bytes

@@ -45,6 +45,7 @@ pub(crate) fn layers_left(host: &wharf_testkit::Host) -> Vec<String> {
 mod attach;
 mod configuration;
 mod copy;
+mod copy_uploads;
 mod daemon;
 mod durability;
 mod ecosystem;
@@ -72,4 +73,5 @@ mod runtimes;
 mod segments;
 mod tls;
 mod v2;
+mod volume_drivers;
 mod volumes;

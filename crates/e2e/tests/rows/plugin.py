@@ -1,8 +1,9 @@
 """A volume plugin of the test rows: hands out folders below ROOT, as an sshfs plugin hands out its mounts.
 
 usage: plugin.py SOCKET ROOT. Every call is a line in ROOT/log; volumes are what ROOT/volumes has.
+SOCKET may be tls:PORT:FOLDER: TLS at the loopback address, with the certificate in FOLDER, for clients whom its CA knows.
 """
-import http.server, json, os, shutil, socketserver, sys, threading
+import http.server, json, os, shutil, socketserver, ssl, sys, threading
 
 socket, root = sys.argv[1:]
 os.makedirs(root + "/volumes", exist_ok=True)
@@ -64,10 +65,19 @@ class Server(socketserver.ThreadingUnixStreamServer):
     pass
 
 
-os.makedirs(os.path.dirname(socket), exist_ok=True)
-if os.path.exists(socket):
-    os.unlink(socket)
-server = Server(socket, Handler)
+if socket.startswith("tls:"):
+    _, port, folder = socket.split(":", 2)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder + "/tls.crt", folder + "/tls.key")
+    context.load_verify_locations(folder + "/ca.crt")
+    context.verify_mode = ssl.CERT_REQUIRED
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+else:
+    os.makedirs(os.path.dirname(socket), exist_ok=True)
+    if os.path.exists(socket):
+        os.unlink(socket)
+    server = Server(socket, Handler)
 # ends with its input
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 print("ready", flush=True)

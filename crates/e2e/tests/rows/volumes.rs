@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use wharf_testkit::{Cli, Host, eventually};
 
 /// What a short-lived container with `options` prints.
-fn inside(host: &Host, cli: Cli, options: &[&str], script: &str) -> String {
+pub(crate) fn inside(host: &Host, cli: Cli, options: &[&str], script: &str) -> String {
     let mut args = vec!["run", "--rm"];
     args.extend(options);
     args.extend(["busybox", "sh", "-c", script]);
@@ -16,11 +16,11 @@ fn inside(host: &Host, cli: Cli, options: &[&str], script: &str) -> String {
 }
 
 /// A volume's folder on the host.
-fn data(host: &Host, name: &str) -> PathBuf {
+pub(crate) fn data(host: &Host, name: &str) -> PathBuf {
     host.data_root().join("volumes").join(name).join("_data")
 }
 
-fn volume(host: &Host, name: &str) -> Value {
+pub(crate) fn volume(host: &Host, name: &str) -> Value {
     host.api().get(&format!("/volumes/{name}")).json()
 }
 
@@ -40,25 +40,30 @@ fn data_image(host: &Host, cli: Cli, name: &str, script: &str) {
 }
 
 /// What a run that must fail says. (Clients make different codes of the words in it.)
-fn said_no(output: wharf_testkit::Output) -> String {
+pub(crate) fn said_no(output: wharf_testkit::Output) -> String {
     assert_ne!(output.code, 0, "{}", output.stdout);
     output.stderr
 }
 
 /// The plugin program, listening as `folders`.
-struct Plugin {
+pub(crate) struct Plugin {
     child: Child,
-    root: PathBuf,
+    pub(crate) root: PathBuf,
 }
 
 impl Plugin {
     fn start(host: &Host) -> Plugin {
+        Plugin::start_at(host, "/run/docker/plugins/folders.sock")
+    }
+
+    /// Listening at a socket, or at what else the program knows.
+    pub(crate) fn start_at(host: &Host, place: &str) -> Plugin {
         let root = host.dir().join("plugin");
         std::fs::create_dir_all(&root).unwrap();
         let program = root.join("plugin.py");
         std::fs::write(&program, include_str!("plugin.py")).unwrap();
         let mut command = host.enter("python3");
-        command.arg(&program).arg("/run/docker/plugins/folders.sock").arg(&root);
+        command.arg(&program).arg(place).arg(&root);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -70,7 +75,7 @@ impl Plugin {
         std::fs::read_to_string(self.root.join("log")).unwrap_or_default()
     }
 
-    fn count(&self, method: &str) -> usize {
+    pub(crate) fn count(&self, method: &str) -> usize {
         self.log().lines().filter(|line| line.starts_with(method)).count()
     }
 }
@@ -604,13 +609,6 @@ rows! {
         host.cli(cli, &["volume", "rm", "remote"]).ok();
         drop(plugin);
         host.assert_no_leaks();
-    }
-
-    fn r_vol_09_described_plugins(host, cli) {
-        host.run("mkdir", &["-p", "/run/docker/plugins"]).ok();
-        assert!(host.cli(cli, &["volume", "create", "-d", "../../etc/passwd", "v1"]).fails(1).contains("not found"));
-        let managed = host.cli(cli, &["plugin", "install", "--grant-all-permissions", "vieux/sshfs"]);
-        assert_ne!(managed.code, 0, "managed plugins are refused clearly");
     }
 
     fn r_vol_10_sharing_is_immediate(host, cli) {

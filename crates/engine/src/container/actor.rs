@@ -143,6 +143,10 @@ impl Actor {
                 let result = self.freeze(false).await;
                 answer(reply, result);
             }
+            Command::StandStill(reply) => {
+                let result = self.stand_still().await;
+                answer(reply, result);
+            }
             Command::Remove(options, reply) => {
                 let result = self.remove(options, None).await;
                 answer(reply, result);
@@ -292,6 +296,7 @@ impl Actor {
         })
         .await?;
         self.lived.state.status = if on { Status::Paused } else { Status::Running };
+        self.lived.stands_still &= on;
         if on {
             self.end_health();
         } else {
@@ -301,6 +306,18 @@ impl Actor {
         self.show();
         self.inner.container_event(&self.id, what, &[]);
         Ok(())
+    }
+
+    async fn stand_still(&mut self) -> Result<()> {
+        self.lived.state.may_pause(self.id.as_str())?;
+        self.lived.stands_still = true;
+        self.save().await;
+        let done = self.freeze(true).await;
+        if done.is_err() {
+            self.lived.stands_still = false;
+            self.save().await;
+        }
+        done
     }
 
     /// Waits until nobody is at its files.

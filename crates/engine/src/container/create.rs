@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use wharf_api::container::HostConfig;
 use wharf_spec::id::{ContainerId, ImageId};
 use wharf_sys::failpoint;
 
@@ -69,6 +70,7 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
         let of_host = host_config.network_mode == "host" || host_config.uts_mode == "host";
         config.hostname = if of_host { crate::system::host_name() } else { id.short().to_owned() };
     }
+    let limit = limit(inner, &host_config)?;
     let name = inner.index.reserve(name.as_deref(), &id, || inner.random())?;
     let declared = Declared {
         name,
@@ -89,14 +91,20 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
     // a task of its own: a client that goes away in the middle leaves a whole container or none
     let inner = inner.clone();
     let id_of_task = id.clone();
-    tokio::spawn(async move { make(&inner, &id_of_task, declared, wanted).await })
+    tokio::spawn(async move { make(&inner, &id_of_task, declared, wanted, limit).await })
         .await
         .unwrap_or_else(|e| Err(Error::system("create", e)))?;
     Ok(Created { id, warnings })
 }
 
 /// Makes it; undoes all of it when something fails.
-async fn make(inner: &Arc<Inner>, id: &ContainerId, mut declared: Declared, mut wanted: Vec<Wanted>) -> Result<()> {
+async fn make(
+    inner: &Arc<Inner>,
+    id: &ContainerId,
+    mut declared: Declared,
+    mut wanted: Vec<Wanted>,
+    limit: Option<u64>,
+) -> Result<()> {
     let name = declared.name.clone();
     let made = async {
         failpoint::hit("engine.create.after_name").map_err(injected)?;
@@ -110,7 +118,7 @@ async fn make(inner: &Arc<Inner>, id: &ContainerId, mut declared: Declared, mut 
             failpoint::hit("engine.create.after_intent").map_err(injected)?;
         }
         let (world, image, of_task) = (inner.clone(), declared.image, id.clone());
-        let (points, graph) = blocking(move || folders(&world, &of_task, image, wanted)).await?;
+        let (points, graph) = blocking(move || folders(&world, &of_task, image, limit, wanted)).await?;
         declared.mounts = Arc::new(points);
         declared.graph = graph;
         let (world, of_task, wish) = (inner.clone(), id.clone(), declared.clone());
@@ -132,6 +140,25 @@ async fn make(inner: &Arc<Inner>, id: &ContainerId, mut declared: Declared, mut 
     Ok(())
 }
 
+/// Most bytes that the container may write (`--storage-opt size=`).
+fn limit(inner: &Inner, host: &HostConfig) -> Result<Option<u64>> {
+    let options = || host.storage_opt.iter().flatten();
+    let is_size = |key: &str| key.eq_ignore_ascii_case("size");
+    let size = options().find(|(key, _)| is_size(key)).map(|(_, value)| value);
+    if size.is_some() && !inner.store.can_limit_snapshots() {
+        let sentence = "--storage-opt is supported only for overlay over xfs with 'pquota' mount option";
+        return Err(Error::System(sentence.into()));
+    }
+    if let Some((key, _)) = options().find(|(key, _)| !is_size(key)) {
+        return Err(Error::System(format!("Unknown option {key}")));
+    }
+    let Some(limit) = size else { return Ok(None) };
+    match wharf_volume::bytes(limit) {
+        Some(bytes) => Ok((bytes > 0).then_some(bytes)),
+        None => Err(Error::System(format!("invalid size: '{limit}'"))),
+    }
+}
+
 fn injected(errno: wharf_sys::Errno) -> Error {
     Error::system("fail point", errno)
 }
@@ -141,9 +168,10 @@ fn folders(
     inner: &Inner,
     id: &ContainerId,
     image: ImageId,
+    limit: Option<u64>,
     wanted: Vec<Wanted>,
 ) -> Result<(Vec<MountPoint>, BTreeMap<String, String>)> {
-    inner.store.snapshot_create(id, Some(&image))?;
+    inner.store.snapshot_create(id, Some(&image), limit)?;
     failpoint::hit("engine.create.after_snapshot").map_err(injected)?;
     let mut root = None;
     for one in wanted.iter().filter(|w| w.point.kind == MountKind::Volume) {

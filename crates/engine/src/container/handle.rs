@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Pause(Reply<()>),
     /// Thaw.
     Unpause(Reply<()>),
+    /// Freeze, but not beyond the life of this daemon.
+    StandStill(Reply<()>),
     /// Remove; it does not run.
     Remove(RemoveOptions, Reply<()>),
     /// Another name; it is reserved already.

@@ -36,6 +36,7 @@ pub mod snapshot;
 mod sources;
 pub(crate) mod start;
 pub mod state;
+pub(crate) mod still;
 mod update;
 pub(crate) mod view;
 

@@ -136,8 +136,13 @@ async fn look(inner: &Arc<Inner>, id: ContainerId, declared: Declared, mut lived
             Ok((snapshot, Some(pidfd))) if snapshot.exit.is_none() => {
                 let path = inner.cgroup_path(&id, &declared.host_config.resources.cgroup_parent)?;
                 let cgroup = inner.hierarchy.open(&path).map_err(|e| Error::system("open cgroup", e))?;
+                let still = std::mem::take(&mut lived.stands_still);
+                if still {
+                    cgroup.thaw().map_err(|e| Error::system("thaw a container that stood still", e))?;
+                    lived.state.status = Status::Running;
+                }
                 let paused = lived.state.status == Status::Paused;
-                let changed = !lived.state.status.is_alive() || lived.state.pid != snapshot.init.pid;
+                let changed = still || !lived.state.status.is_alive() || lived.state.pid != snapshot.init.pid;
                 if changed {
                     lived.state.started(snapshot.init.pid, start::timestamp(snapshot.init.at));
                 }

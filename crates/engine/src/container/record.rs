@@ -73,6 +73,9 @@ pub(crate) struct Lived {
     /// With the removal, its anonymous volumes go.
     #[serde(default)]
     pub(crate) removing_volumes: bool,
+    /// The engine itself has paused it, or is about to, to read its files: a daemon that finds this lets it go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) stands_still: bool,
 }
 
 /// What a row has to outlive before somebody is told of it.

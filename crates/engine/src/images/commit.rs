@@ -5,8 +5,8 @@ use wharf_spec::image::RunConfig;
 use wharf_store::{Commit, Job};
 
 use super::{CommitOptions, reference};
-use crate::container::handle::Command;
-use crate::{Engine, Error, Result, blocking};
+use crate::container::still::Still;
+use crate::{Engine, Error, Result, blocking, to_the_end};
 
 impl Engine {
     /// Makes an image of a container.
@@ -28,16 +28,14 @@ impl Engine {
             container_config: serde_json::to_value(&*container.config).ok(),
             created_by: words.join(" "),
         };
-        let freeze = options.pause && container.state.status == crate::container::state::Status::Running;
-        if freeze {
-            handle.ask(Command::Pause).await?;
-        }
-        let (store, id) = (self.inner.store.clone(), handle.id.clone());
-        let done = blocking(move || Ok(store.snapshot_commit(&id, &commit, &Job::default())?)).await;
-        if freeze {
-            handle.ask(Command::Unpause).await?;
-        }
-        let image = done?;
+        let (store, of_task) = (self.inner.store.clone(), handle.clone());
+        let image = to_the_end(async move {
+            let still = if options.pause { Still::all([of_task.clone()]).await? } else { Still::default() };
+            let done = blocking(move || Ok(store.snapshot_commit(&of_task.id, &commit, &Job::default())?)).await;
+            still.end().await;
+            done
+        })
+        .await?;
         let name = target.map(|r| r.familiar()).unwrap_or_default();
         self.inner.container_event(
             &handle.id,

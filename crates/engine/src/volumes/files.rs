@@ -3,54 +3,20 @@
 //! Each operation is a task of its own, so that a client that goes away leaves a whole volume or none; where it asks for
 //! consistency, the running containers that use the volume are paused for as long as its files are read.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use wharf_volume::Snapshot as VolumeSnapshot;
 
 use super::{CreateVolume, Volume};
-use crate::container::handle::{Command, Handle};
-use crate::container::state::Status;
-use crate::{ByteSink, ByteSource, ByteStream, Engine, Error, Inner, Result, blocking};
+use crate::container::handle::Handle;
+use crate::container::still::Still;
+use crate::{ByteSink, ByteSource, ByteStream, Engine, Inner, Result, blocking, to_the_end};
 
-/// Containers that stand still until this is ended.
-struct Paused(Vec<Arc<Handle>>);
-
-impl Paused {
-    /// Pauses those that run and use the volume; all or none.
-    async fn users_of(inner: &Inner, name: &str) -> Result<Paused> {
-        let mut paused = Paused(Vec::new());
-        for user in inner.volumes.users(name) {
-            let Some(handle) = user.parse().ok().and_then(|id| inner.index.get(&id)) else { continue };
-            if handle.container().state.status != Status::Running {
-                continue;
-            }
-            match handle.ask(Command::Pause).await {
-                Ok(()) => paused.0.push(handle),
-                // it has ended meanwhile
-                Err(_) if handle.container().state.status != Status::Running => {}
-                Err(error) => {
-                    paused.end().await;
-                    return Err(error);
-                }
-            }
-        }
-        Ok(paused)
-    }
-
-    async fn end(self) {
-        for handle in self.0 {
-            if let Err(error) = handle.ask(Command::Unpause).await {
-                tracing::error!(container = handle.id.short(), %error, "unpause after reading a volume");
-            }
-        }
-    }
-}
-
-/// Runs `work` to its end whether or not anybody waits.
-async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    tokio::spawn(work).await.unwrap_or_else(|e| Err(Error::system("volume", e)))
+/// Everybody who has the volume.
+fn users(inner: &Inner, name: &str) -> Vec<Arc<Handle>> {
+    let users = inner.volumes.users(name).into_iter();
+    users.filter_map(|user| user.parse().ok()).filter_map(|id| inner.index.get(&id)).collect()
 }
 
 /// Stops the work when whoever asked for it is gone.
@@ -85,13 +51,10 @@ impl Engine {
         self.inner.volumes.get(name)?;
         let (inner, name) = (self.inner.clone(), name.to_owned());
         to_the_end(async move {
-            let paused = match pause {
-                true => Paused::users_of(&inner, &name).await?,
-                false => Paused(Vec::new()),
-            };
+            let still = if pause { Still::all(users(&inner, &name)).await? } else { Still::default() };
             let world = inner.clone();
             let done = blocking(move || work(&world)).await;
-            paused.end().await;
+            still.end().await;
             done
         })
         .await

@@ -6,7 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
+use wharf_tls::Client;
 
 use crate::{Error, Result};
 
@@ -24,6 +27,13 @@ pub(super) enum Endpoint {
     Unix(PathBuf),
     /// `host:port`
     Tcp(String),
+    /// The same, inside of TLS.
+    Tls {
+        /// `host:port`
+        place: String,
+        /// What is verified, and what is shown.
+        files: Client,
+    },
 }
 
 /// How long to wait.
@@ -38,16 +48,25 @@ pub(super) struct Patience {
 trait Stream: Read + Write {}
 impl Stream for UnixStream {}
 impl Stream for TcpStream {}
+impl Stream for StreamOwned<ClientConnection, TcpStream> {}
 
 impl Endpoint {
-    /// `unix:///path` or `tcp://host:port`
-    pub(super) fn parse(address: &str) -> Result<Endpoint, String> {
+    /// `unix:///path`, `tcp://host:port` or `https://host[:port]`, where `files` count.
+    pub(super) fn parse(address: &str, files: Client) -> Result<Endpoint, String> {
         if let Some(path) = address.strip_prefix("unix://").filter(|path| path.starts_with('/')) {
             return Ok(Endpoint::Unix(path.into()));
         }
-        match address.strip_prefix("tcp://").or_else(|| address.strip_prefix("http://")) {
-            Some(place) if !place.is_empty() => Ok(Endpoint::Tcp(place.trim_end_matches('/').to_owned())),
-            _ => Err(format!("invalid plugin address {address:?}: use unix:///path or tcp://host:port")),
+        // a path behind the place is ignored, as Docker does
+        let place = |rest: &str| rest.split('/').next().filter(|place| !place.is_empty()).map(str::to_owned);
+        if let Some(place) = address.strip_prefix("https://").and_then(place) {
+            let with_port = place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+            return Ok(Endpoint::Tls { place: if with_port { place } else { format!("{place}:443") }, files });
+        }
+        match address.strip_prefix("tcp://").or_else(|| address.strip_prefix("http://")).and_then(place) {
+            Some(place) => Ok(Endpoint::Tcp(place)),
+            None => Err(format!(
+                "invalid plugin address {address:?}: use unix:///path, tcp://host:port or https://host:port"
+            )),
         }
     }
 
@@ -59,19 +78,14 @@ impl Endpoint {
                 stream.set_write_timeout(Some(patience))?;
                 Ok(Box::new(stream))
             }
-            Endpoint::Tcp(place) => {
-                let mut failed = io::Error::other(format!("no address of {place}"));
-                for address in place.to_socket_addrs()? {
-                    match TcpStream::connect_timeout(&address, patience) {
-                        Ok(stream) => {
-                            stream.set_read_timeout(Some(patience))?;
-                            stream.set_write_timeout(Some(patience))?;
-                            return Ok(Box::new(stream));
-                        }
-                        Err(error) => failed = error,
-                    }
-                }
-                Err(failed)
+            Endpoint::Tcp(place) => Ok(Box::new(dial(place, patience)?)),
+            Endpoint::Tls { place, files } => {
+                let config = files.load().map_err(io::Error::other)?;
+                let host = place.rsplit_once(':').map_or(place.as_str(), |(host, _)| host);
+                let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+                let name = ServerName::try_from(host).map_err(io::Error::other)?;
+                let session = ClientConnection::new(config, name).map_err(io::Error::other)?;
+                Ok(Box::new(StreamOwned::new(session, dial(place, patience)?)))
             }
         }
     }
@@ -114,8 +128,24 @@ impl std::fmt::Display for Endpoint {
         match self {
             Endpoint::Unix(path) => write!(f, "unix://{}", path.display()),
             Endpoint::Tcp(place) => write!(f, "tcp://{place}"),
+            Endpoint::Tls { place, .. } => write!(f, "https://{place}"),
         }
     }
+}
+
+fn dial(place: &str, patience: Duration) -> io::Result<TcpStream> {
+    let mut failed = io::Error::other(format!("no address of {place}"));
+    for address in place.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, patience) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(patience))?;
+                stream.set_write_timeout(Some(patience))?;
+                return Ok(stream);
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 #[expect(clippy::disallowed_methods, reason = "nothing tells when a program begins to listen")]

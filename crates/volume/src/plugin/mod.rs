@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   <sockets>/<name>.sock, <sockets>/<name>/<name>.sock           where it listens
-//!   <specs>/<name>.spec        unix:///path or tcp://host:port     or says so
-//!   <specs>/<name>.json        {"Name": …, "Addr": …}
+//!   <specs>/<name>.spec        unix:///path, tcp://host:port or https://host:port     or says so
+//!   <specs>/<name>.json        {"Name": …, "Addr": …, "TLSConfig": {InsecureSkipVerify, CAFile, CertFile, KeyFile}}
 //!
 //!   POST /Plugin.Activate                  → {"Implements": ["VolumeDriver"]}
 //!   POST /VolumeDriver.Create   {Name, Opts}
@@ -31,6 +31,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Error, Result};
 use call::{Endpoint, Patience};
+use wharf_tls::{Client, Trust};
 
 /// What Docker gives a plugin for quick questions.
 const SHORT: Duration = Duration::from_secs(60);
@@ -156,7 +157,7 @@ impl Plugins {
         for folder in &self.specs {
             for path in places(folder, "spec") {
                 if let Ok(text) = fs::read_to_string(&path) {
-                    return Some(Endpoint::parse(text.trim()));
+                    return Some(from_spec(&text));
                 }
             }
             for path in places(folder, "json") {
@@ -174,13 +175,49 @@ impl Plugins {
     }
 }
 
+/// `TLSConfig` of a description.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Tls {
+    insecure_skip_verify: bool,
+    #[serde(rename = "CAFile")]
+    ca: PathBuf,
+    #[serde(rename = "CertFile")]
+    certificate: PathBuf,
+    #[serde(rename = "KeyFile")]
+    key: PathBuf,
+}
+
+/// A description in a word: nobody said whom to trust, and Docker trusts anybody then.
+fn from_spec(text: &str) -> Result<Endpoint, String> {
+    Endpoint::parse(text.trim(), Client { trust: Trust::Anybody, identity: None })
+}
+
 fn from_json(path: &Path, text: &str) -> Result<Endpoint, String> {
-    let document: Value = serde_json::from_str(text).map_err(|e| format!("{}: {e}", path.display()))?;
-    let address = document["Addr"].as_str().unwrap_or_default();
-    if !address.starts_with("unix://") && document["TLSConfig"].is_object() {
-        return Err(format!("{}: plugins over TLS are not supported", path.display()));
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Description {
+        #[serde(default)]
+        addr: String,
+        #[serde(rename = "TLSConfig")]
+        tls: Option<Tls>,
     }
-    Endpoint::parse(address)
+    let said: Description = serde_json::from_str(text).map_err(|e| format!("{}: {e}", path.display()))?;
+    if said.tls.is_some() && ["tcp://", "http://"].iter().any(|plain| said.addr.starts_with(plain)) {
+        return Err(format!("{}: TLSConfig needs an address with https://", path.display()));
+    }
+    let files = match said.tls {
+        None => Client { trust: Trust::machine(), identity: None },
+        Some(tls) => {
+            let given = |path: PathBuf| Some(path).filter(|path| !path.as_os_str().is_empty());
+            let trust = match given(tls.ca) {
+                Some(ca) if !tls.insecure_skip_verify => Trust::Machine { and: vec![ca] },
+                _ => Trust::Anybody,
+            };
+            Client { trust, identity: given(tls.certificate).zip(given(tls.key)) }
+        }
+    };
+    Endpoint::parse(&said.addr, files)
 }
 
 impl Driver {
