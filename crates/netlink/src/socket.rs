@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, Protocol, RecvAncillaryBuffer, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, SocketFlags,
-    SocketType, netlink, recvmsg, sendmsg_addr, socket_with,
+    SocketType, netlink, recvmsg, sendmsg_addr, socket_with, sockopt,
 };
 use wharf_sys::netlink::NetlinkOption;
 
@@ -31,6 +31,9 @@ const SEQUENCE: usize = 8;
 const REQUESTS_AT_ONCE: usize = 64;
 /// A listing that is interrupted this often is handed out as it is: on a machine where links change all the time there is no quiet moment.
 const LISTING_ATTEMPTS: usize = 8;
+
+/// What the kernel wants free in the buffer beside the bytes themselves.
+const SEND_OVERHEAD: usize = 4096;
 
 /// A netlink socket of the namespace in which it was opened.
 #[derive(Debug)]
@@ -197,12 +200,18 @@ impl Socket {
 
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
         let kernel = SocketAddrNetlink::new(0, 0);
-        let mut control = SendAncillaryBuffer::default();
-        let sent = sendmsg_addr(&self.fd, &kernel, &[IoSlice::new(bytes)], &mut control, SendFlags::empty());
-        match sent {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(Error::Socket { op: "netlink sendmsg", errno }),
-        }
+        let send = || {
+            let mut control = SendAncillaryBuffer::default();
+            sendmsg_addr(&self.fd, &kernel, &[IoSlice::new(bytes)], &mut control, SendFlags::empty())
+        };
+        let sent = match send() {
+            // what is atomic is one datagram, however long; the buffer keeps that size
+            Err(Errno::MSGSIZE) => {
+                sockopt::set_socket_send_buffer_size_force(&self.fd, bytes.len() + SEND_OVERHEAD).and_then(|()| send())
+            }
+            other => other,
+        };
+        sent.map(drop).map_err(|errno| Error::Socket { op: "netlink sendmsg", errno })
     }
 
     /// Reads all answers that wait: the kernel works while we send, so they are there when the send returns.

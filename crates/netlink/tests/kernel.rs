@@ -263,6 +263,32 @@ fn maps_of_addresses_and_of_verdicts() {
     });
 }
 
+/// Longer than the buffer that a socket has at first.
+#[test]
+fn a_transaction_of_any_length_is_one() {
+    in_namespace(|| {
+        let mut socket = Socket::netfilter().unwrap();
+        let mut t = Transaction::new();
+        t.add_table(TABLE);
+        t.add_set(
+            TABLE,
+            &Set {
+                name: "numbers",
+                key: &[DataType::Protocol, DataType::Port],
+                data: ElementKind::Set,
+                flags: SetFlags::default(),
+            },
+        );
+        let element = |n: u16| Element {
+            key: [[6, 0, 0, 0], [n.to_be_bytes()[0], n.to_be_bytes()[1], 0, 0]].concat(),
+            data: ElementData::None,
+        };
+        t.add_elements(TABLE, "numbers", &(0..40_000).map(element).collect::<Vec<_>>());
+        socket.commit(&t).unwrap();
+        assert_eq!(socket.elements(TABLE, "numbers").unwrap().len(), 40_000);
+    });
+}
+
 #[test]
 fn links_that_go_are_heard() {
     in_namespace(|| {

@@ -279,3 +279,24 @@ fn r_net_13_an_engine_that_explains_no_rules() {
     stranger.kill().unwrap();
     stranger.wait().unwrap();
 }
+
+/// A rule for each of a thousand ports, made, removed and put back at once.
+#[test]
+fn r_net_13_a_thousand_ports_with_iptables() {
+    let host = Host::with_args(&["--firewall-backend=iptables"]);
+    serve(&host, Cli::Docker, "many", &["-p", "20001-21000:80-1079"]);
+    let rules = |host: &Host| {
+        let all = host.run("iptables-nft", &["-t", "nat", "-S", "DOCKER"]).ok();
+        all.lines().filter(|l| l.contains("DNAT")).count()
+    };
+    assert_eq!(rules(&host), 1000);
+    assert_eq!(ask_from_outside(&host, "203.0.113.2:20001").as_deref(), Some("203.0.113.1"));
+    serve(&host, Cli::Docker, "one", &["-p", "8080:80"]);
+    assert_eq!(rules(&host), 1001);
+    host.docker(&["rm", "-f", "one"]).ok();
+    assert_eq!(rules(&host), 1000);
+    host.run("nft", &["flush", "ruleset"]).ok();
+    eventually("all of them are back", || (rules(&host) == 1000).then_some(()));
+    host.docker(&["rm", "-f", "many"]).ok();
+    assert_eq!(rules(&host), 0);
+}
