@@ -55,6 +55,7 @@ mod health;
 mod hostile;
 mod image_features;
 mod image_store;
+mod image_story;
 mod images;
 mod imports;
 mod isolation;
