@@ -9,12 +9,13 @@ use wharf_netlink::{Batch, LinkName};
 use crate::bridge::{self, Plug, mac_of};
 use crate::departure::Departure;
 use crate::dns;
-use crate::firewall::Hole;
+use crate::firewall::{Change, Hole};
+use crate::inner::{Inner, step};
+use crate::machine::random;
 use crate::netns::lock;
-use crate::networks::{Inner, World, published, random};
 use crate::publish::Policy;
 use crate::rows::{self, Reservation};
-use crate::wall::Change;
+use crate::world::{World, published};
 use crate::{
     Attach, ContainerId, Driver, Endpoint, EndpointId, EndpointRequest, Error, Family, GatewayMode, Netns, Network,
     Networks, Result, Sandbox, Subnet, ipam, macvlan,
@@ -474,11 +475,6 @@ impl World {
             self.give_back(&endpoint.network, address.address, &endpoint.container);
         }
     }
-}
-
-/// A boundary between steps, where tests let the daemon fail or die.
-pub(crate) fn step(name: &str) -> Result<()> {
-    wharf_sys::failpoint::hit(name).map_err(Error::system(name))
 }
 
 /// Which endpoint is the way out: the first of the highest priority that has a gateway, per family.

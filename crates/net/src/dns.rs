@@ -10,7 +10,8 @@ use wharf_netlink::nft::{
     Base, Chain, Expression as E, Family, Hook, MetaKey, NatKind, Operator, PayloadBase, Register, Table, Transaction,
 };
 
-use crate::networks::{Inner, World};
+use crate::inner::Inner;
+use crate::world::World;
 use crate::{Attach, ContainerId, Error, Netns, Network, NetworkRole, Result, Sandbox};
 
 /// Where containers ask.

@@ -2,7 +2,7 @@
 
 use crate::firewall::{Bridge, Hole, Published, State};
 use crate::netns::lock;
-use crate::networks::{firewall_bridge, published};
+use crate::world::{firewall_bridge, published};
 use crate::{ContainerId, Firewall, GatewayMode, Network, Networks, Result, Sandbox};
 
 /// A network and what is open on it.

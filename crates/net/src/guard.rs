@@ -6,8 +6,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use wharf_netlink::{Change, Monitor};
 
+use crate::inner::Inner;
 use crate::netns::lock;
-use crate::networks::Inner;
 use crate::{Error, Result};
 
 /// How often the thread looks whether its world is still there (nobody wakes it when that goes).

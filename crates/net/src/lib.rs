@@ -9,13 +9,13 @@
 //!
 //! | module | owns |
 //! | --- | --- |
-//! | `networks` | the world: rows, locks, the operations |
+//! | `networks` | the operations |
+//! | `inner` | what they share: locks, sockets, settings |
+//! | `world` | rows in memory, and what follows from them |
 //! | `create` | a wish for a network, validated into a [`Network`] |
 //! | `ipam` | which address of a pool is free |
 //! | `bridge` | the bridge driver: links, addresses, routes |
-//! | `wall` | which firewall stands, and changes of it |
-//! | `firewall` | our one nftables table, as data and as a transaction |
-//! | `iptables` | the other: Docker's chains in the tables of `iptables` |
+//! | `firewall` | which firewall stands, and changes of it: our one nftables table, or Docker's chains in those of `iptables` |
 //! | `explain` | what is open and why, in words |
 //! | `dns` | names for containers, answered by `wharf-netd` |
 //! | `port` | published ports: forms, ranges, conflicts |
@@ -24,6 +24,7 @@
 mod address;
 mod attach;
 mod bridge;
+mod config;
 mod create;
 mod departure;
 mod dns;
@@ -34,8 +35,9 @@ mod firewall;
 mod graves;
 mod guard;
 mod heal;
+mod inner;
 mod ipam;
-mod iptables;
+mod machine;
 mod macvlan;
 mod netns;
 mod network;
@@ -46,9 +48,10 @@ mod publish;
 mod reconcile;
 mod rows;
 mod sysctl;
-mod wall;
+mod world;
 
 pub use address::{Mac, Subnet};
+pub use config::{Config, DefaultBridge, DefaultBridge6, Firewall, NameServer};
 pub use dns::ADDRESS as DNS_ADDRESS;
 pub use endpoint::{Attach, Endpoint, EndpointRequest, Link, Sandbox};
 pub use error::{Error, Result};
@@ -58,6 +61,6 @@ pub use network::{
     BridgeOptions, Created, Driver, Family, GatewayMode, IpamConfig, Network, NetworkRequest, NetworkRole, Options,
     PoolRequest,
 };
-pub use networks::{Config, DefaultBridge, DefaultBridge6, Firewall, Live, NameServer, Networks};
+pub use networks::{Live, Networks};
 pub use port::{PortBinding, PortRequest, Protocol};
 pub use wharf_spec::id::{ContainerId, EndpointId, NetworkId};

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use wharf_state::Db;
 
-use crate::networks::{World, random};
+use crate::machine::random;
+use crate::world::World;
 use crate::{
     BridgeOptions, Config, DefaultBridge, Driver, Error, IpamConfig, Network, NetworkId, NetworkRole, Options, Result,
     Subnet, create, ipam, rows,
@@ -116,7 +117,7 @@ fn plain(name: &str, driver: Driver) -> Network {
     Network {
         id: NetworkId::generate(|bytes| random(bytes)),
         name: name.into(),
-        created: crate::networks::now(),
+        created: crate::machine::now(),
         role: NetworkRole::Predefined,
         driver,
         internal: false,

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen,
 
 use wharf_netd::{Forward, Transport};
 
-use crate::networks::Inner;
+use crate::inner::Inner;
 use crate::port::{PortBinding, PortRequest, Protocol};
 use crate::{ContainerId, Error, Result, Sandbox};
 
@@ -309,7 +309,7 @@ impl Inner {
             Protocol::Udp => Transport::Udp,
             Protocol::Sctp => Transport::Sctp,
         };
-        let (v4, v6) = crate::networks::targets(sandbox);
+        let (v4, v6) = crate::world::targets(sandbox);
         // a socket of every address of both families serves IPv4 clients too
         let any = binding.host_ip.is_unspecified();
         let address = if binding.host_ip.is_ipv4() || any { v4.or(v6) } else { v6.or(v4) };

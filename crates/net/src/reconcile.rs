@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use wharf_netlink::LinkName;
 
+use crate::inner::Inner;
 use crate::netns::lock;
-use crate::networks::{Inner, Live, Networks};
+use crate::networks::{Live, Networks};
 use crate::{ContainerId, Endpoint, Netns, Network, Result, Sandbox, bridge};
 
 impl Networks {

@@ -23,9 +23,8 @@ use wharf_netlink::nft::{
     Table, Transaction, Verdict,
 };
 
-use crate::firewall::{Bridge, ICMP, ICMPV6, State};
+use crate::firewall::declared::{Bridge, ICMP, ICMPV6, Settings, State};
 use crate::port::Protocol;
-use crate::wall::Settings;
 use crate::{Error, GatewayMode, Result, Subnet};
 
 /// One of the tables.

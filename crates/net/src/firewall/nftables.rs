@@ -22,8 +22,7 @@ use wharf_netlink::nft::{
 };
 
 use crate::address::{from_bits, to_bits};
-use crate::port::{PortBinding, Protocol};
-use crate::wall::Settings;
+use crate::firewall::declared::{Bridge, Hole, ICMP, ICMPV6, Published, Settings, State};
 use crate::{GatewayMode, Subnet};
 
 /// Ours.
@@ -44,70 +43,22 @@ const CLOSED: &str = "closed";
 const PAIRS: &str = "pairs";
 const LINKS: &str = "links";
 
-/// What the firewall knows about a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bridge {
-    pub(crate) link: String,
-    pub(crate) subnets: Vec<Subnet>,
-    pub(crate) icc: bool,
-    pub(crate) internal: bool,
-    pub(crate) masquerade: bool,
-    /// IPv4 and IPv6.
-    pub(crate) modes: (GatewayMode, GatewayMode),
-}
-
-impl Bridge {
-    pub(crate) fn mode(&self, v4: bool) -> GatewayMode {
-        if v4 { self.modes.0 } else { self.modes.1 }
+/// Sets of links that a bridge is in.
+fn sets_of(bridge: &Bridge) -> Vec<&'static str> {
+    let mut sets = vec![BRIDGES];
+    sets.extend(bridge.internal.then_some(INTERNAL));
+    sets.extend((!bridge.icc).then_some(CLOSED));
+    for v4 in [true, false].into_iter().filter(|v4| bridge.subnets.iter().any(|s| s.is_ipv4() == *v4)) {
+        let of = |[four, six]: [&'static str; 2]| if v4 { four } else { six };
+        sets.extend(bridge.masquerades(v4).then_some(of(MASQUERADE)));
+        sets.extend(match bridge.mode(v4) {
+            _ if bridge.internal => None,
+            GatewayMode::NatUnprotected => Some(of(UNPROTECTED)),
+            GatewayMode::Routed => Some(of(ROUTED)),
+            GatewayMode::Nat | GatewayMode::Isolated => None,
+        });
     }
-
-    /// Whether what leaves gets the machine's address.
-    pub(crate) fn masquerades(&self, v4: bool) -> bool {
-        let translated = matches!(self.mode(v4), GatewayMode::Nat | GatewayMode::NatUnprotected);
-        self.masquerade && !self.internal && translated
-    }
-
-    /// Sets of links that this one is in.
-    fn sets(&self) -> Vec<&'static str> {
-        let mut sets = vec![BRIDGES];
-        sets.extend(self.internal.then_some(INTERNAL));
-        sets.extend((!self.icc).then_some(CLOSED));
-        for v4 in [true, false].into_iter().filter(|v4| self.subnets.iter().any(|s| s.is_ipv4() == *v4)) {
-            let of = |[four, six]: [&'static str; 2]| if v4 { four } else { six };
-            sets.extend(self.masquerades(v4).then_some(of(MASQUERADE)));
-            sets.extend(match self.mode(v4) {
-                _ if self.internal => None,
-                GatewayMode::NatUnprotected => Some(of(UNPROTECTED)),
-                GatewayMode::Routed => Some(of(ROUTED)),
-                GatewayMode::Nat | GatewayMode::Isolated => None,
-            });
-        }
-        sets
-    }
-}
-
-/// A published port and whose it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Published {
-    pub(crate) binding: PortBinding,
-    pub(crate) target: IpAddr,
-}
-
-/// A hole between two containers of a network where containers may not talk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Hole {
-    pub(crate) from: IpAddr,
-    pub(crate) to: IpAddr,
-    pub(crate) protocol: Protocol,
-    pub(crate) port: u16,
-}
-
-/// All that is declared.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct State {
-    pub(crate) bridges: Vec<Bridge>,
-    pub(crate) ports: Vec<Published>,
-    pub(crate) holes: Vec<Hole>,
+    sets
 }
 
 /// The table as it should be, instead of whatever is there.
@@ -128,7 +79,7 @@ pub(crate) fn replace(state: &State, settings: Settings) -> Transaction {
 /// A network comes.
 pub(crate) fn add_bridge(t: &mut Transaction, bridge: &Bridge) {
     let name = name_bytes(&bridge.link);
-    for set in bridge.sets() {
+    for set in sets_of(bridge) {
         t.add_elements(TABLE, set, &[key(name.to_vec())]);
     }
     for subnet in &bridge.subnets {
@@ -145,7 +96,7 @@ pub(crate) fn del_bridge(t: &mut Transaction, bridge: &Bridge) {
     for subnet in &bridge.subnets {
         t.del_elements(TABLE, subnets_of(*subnet), &range(*subnet));
     }
-    for set in bridge.sets().into_iter().rev() {
+    for set in sets_of(bridge).into_iter().rev() {
         t.del_elements(TABLE, set, &[key(name.to_vec())]);
     }
 }
@@ -185,7 +136,7 @@ pub(crate) fn written(part: &State) -> Vec<String> {
     let mut list = Vec::new();
     for b in &part.bridges {
         let link = &b.link;
-        list.extend(b.sets().iter().map(|set| format!("set {set}: \"{link}\"")));
+        list.extend(sets_of(b).iter().map(|set| format!("set {set}: \"{link}\"")));
         list.extend(b.subnets.iter().map(|s| format!("set {}: {s}", subnets_of(*s))));
         let verdict = if b.icc { "accept" } else { "jump links" };
         list.push(format!("map pairs: \"{link}\" . \"{link}\" : {verdict}"));
@@ -556,8 +507,6 @@ fn own_addresses(t: &mut Transaction, index: usize, number: u8) {
     );
 }
 
-pub(crate) const ICMP: u8 = 1;
-pub(crate) const ICMPV6: u8 = 58;
 const W0: Register = Register::word(0);
 const W1: Register = Register::word(1);
 const W4: Register = Register::word(4);

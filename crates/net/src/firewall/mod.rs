@@ -4,18 +4,14 @@ use rustix::io::Errno;
 use wharf_netlink::Socket;
 use wharf_netlink::nft::Transaction;
 
-use crate::firewall::{self, Bridge, Hole, Published, State};
 use crate::port::Protocol;
-use crate::{Firewall, Result, iptables};
+use crate::{Firewall, Result};
 
-/// What the administrator decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Settings {
-    /// Rules for IPv6 too.
-    pub(crate) ipv6: bool,
-    /// What the firewall does not lead to published ports, the proxy does.
-    pub(crate) proxy: bool,
-}
+mod declared;
+mod iptables;
+mod nftables;
+
+pub(crate) use declared::{Bridge, Hole, Published, Settings, State};
 
 /// A change of what is declared. The declaration itself has it already.
 #[derive(Debug, Default)]
@@ -45,7 +41,7 @@ impl Wall {
         let mut wall = Self { socket: Socket::netfilter()?, kind, settings, standing };
         wall.replace(declared)?;
         if kind != Firewall::Nftables {
-            let gone = wall.socket.commit(Transaction::new().add_table(firewall::TABLE).del_table(firewall::TABLE));
+            let gone = wall.socket.commit(Transaction::new().add_table(nftables::TABLE).del_table(nftables::TABLE));
             // a machine without nftables has nothing to take down
             if let Err(error) = gone
                 && kind == Firewall::Iptables
@@ -62,7 +58,7 @@ impl Wall {
     /// Everything as declared, whatever is there. Says whether something may have been missing.
     pub(crate) fn replace(&mut self, declared: &State) -> Result<bool> {
         match self.kind {
-            Firewall::Nftables => self.socket.commit(&firewall::replace(declared, self.settings))?,
+            Firewall::Nftables => self.socket.commit(&nftables::replace(declared, self.settings))?,
             Firewall::Iptables => {
                 let (changed, standing) = iptables::replace(&mut self.socket, declared, self.settings)?;
                 self.standing = standing;
@@ -98,7 +94,7 @@ impl Wall {
             }
             Firewall::Nftables => match self.socket.commit(&transaction(change)) {
                 Err(error) if error.errno() == Some(Errno::NOENT) => {
-                    Ok(self.socket.commit(&firewall::replace(&declared(), self.settings))?)
+                    Ok(self.socket.commit(&nftables::replace(&declared(), self.settings))?)
                 }
                 other => Ok(other?),
             },
@@ -108,7 +104,7 @@ impl Wall {
     /// Whether a table is one in which rules of ours stand.
     pub(crate) fn concerns(&self, table: &str) -> bool {
         match self.kind {
-            Firewall::Nftables => table == firewall::TABLE.name,
+            Firewall::Nftables => table == nftables::TABLE.name,
             Firewall::Iptables => iptables::is_ours(table),
             Firewall::Off => false,
         }
@@ -122,7 +118,7 @@ impl Wall {
     /// The rules that stand for a part of what is declared, as an administrator would write them.
     pub(crate) fn written(&self, part: &State) -> Vec<String> {
         match self.kind {
-            Firewall::Nftables => firewall::written(part),
+            Firewall::Nftables => nftables::written(part),
             Firewall::Iptables => iptables::written(part, self.settings),
             Firewall::Off => Vec::new(),
         }
@@ -132,15 +128,15 @@ impl Wall {
 fn transaction(change: &Change<'_>) -> Transaction {
     let mut t = Transaction::new();
     if let Some(bridge) = change.bridge_goes {
-        firewall::del_bridge(&mut t, bridge);
+        nftables::del_bridge(&mut t, bridge);
     }
     if let Some(bridge) = change.bridge_comes {
-        firewall::add_bridge(&mut t, bridge);
+        nftables::add_bridge(&mut t, bridge);
     }
-    firewall::del_ports(&mut t, change.ports_go);
-    firewall::add_ports(&mut t, change.ports_come);
-    firewall::del_holes(&mut t, change.holes_go);
-    firewall::add_holes(&mut t, change.holes_come);
+    nftables::del_ports(&mut t, change.ports_go);
+    nftables::add_ports(&mut t, change.ports_come);
+    nftables::del_holes(&mut t, change.holes_go);
+    nftables::add_holes(&mut t, change.holes_come);
     t
 }
 
