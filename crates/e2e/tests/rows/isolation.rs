@@ -10,6 +10,19 @@ fn inside(host: &Host, cli: Cli, args: &[&str], script: &str) -> String {
 }
 
 rows! {
+    fn r_iso_08_the_container_own_network_settings(host, cli) {
+        let script = "cd /proc/sys/net; cat ipv4/ip_unprivileged_port_start ipv4/ping_group_range ipv6/conf/default/disable_ipv6";
+        for network in ["bridge", "none"] {
+            for runtime in ["runc", "wharf"] {
+                let out = host.cli(cli, &["run", "--rm", "--network", network, "--runtime", runtime, "busybox", "sh", "-c", script]).ok();
+                assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["0", "0", "2147483647", "0"], "{network}");
+            }
+        }
+        // what the user wants comes last
+        let wanted = ["run", "--rm", "--sysctl", "net.ipv4.ip_unprivileged_port_start=99", "busybox", "cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"];
+        assert_eq!(host.cli(cli, &wanted).ok(), "99");
+    }
+
     fn r_iso_01_own_namespaces(host, cli) {
         let ours = host.run("sh", &["-c", "for n in mnt uts ipc pid net cgroup; do readlink /proc/self/ns/$n; done"]).ok();
         let theirs = inside(&host, cli, &[], "for n in mnt uts ipc pid net cgroup; do readlink /proc/self/ns/$n; done");

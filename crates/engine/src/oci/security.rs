@@ -126,15 +126,10 @@ pub(super) fn seccomp(host: &HostConfig, options: &Options, ground: &Ground) -> 
     Ok(Some(filter))
 }
 
-/// The user's kernel parameters over Docker's defaults (ping and low ports without privileges), which need a network
-/// namespace of the container's own.
+/// The user's kernel parameters. Docker's defaults (ping and low ports without privileges) are not among them: every namespace that
+/// [`wharf_net`] makes has them, and to look them up again would cost the more the more containers there are.
 pub(super) fn sysctls(host: &HostConfig) -> Result<BTreeMap<String, String>> {
     let mut list = BTreeMap::new();
-    let own_network = !is_host(&host.network_mode) && !host.network_mode.starts_with("container:");
-    if own_network {
-        list.insert("net.ipv4.ip_unprivileged_port_start".into(), "0".into());
-        list.insert("net.ipv4.ping_group_range".into(), "0 2147483647".into());
-    }
     for (key, value) in host.sysctls.iter().flatten() {
         check_sysctl(host, key)?;
         list.insert(key.clone(), value.clone());
