@@ -223,7 +223,9 @@ rows! {
         let put = |to: &str, from: &str| replace_etc(&host, &format!("docker/certs.d/{REGISTRY}/{to}"), &folder.join(from));
         put("ca.crt", "ca.crt");
         let anonymous = host.cli(cli, &["push", &name]).fails(1);
-        assert!(anonymous.contains("remote error: tls: "), "{anonymous}");
+        // in TLS 1.3 the refusal comes behind the handshake: a client that is writing by then may only see the connection break
+        let refused = ["remote error: tls: ", "connection reset by peer", "broken pipe"];
+        assert!(refused.iter().any(|why| anonymous.contains(why)), "{anonymous}");
         put("client.cert", "client.crt");
         let keyless = host.cli(cli, &["push", &name]).fails(1);
         assert!(keyless.contains("missing key client.key for client certificate client.cert"), "{keyless}");
