@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use rustix::fd::{AsFd, OwnedFd};
 use wharf_cgroup::{Cgroup, CgroupPath, Hierarchy};
 use wharf_runtime::{CgroupFds, CgroupView, Init, LaunchFds, Moment, Plan, PlanOptions, Start, Stdio};
-use wharf_spec::runtime::{ContainerStatus, NamespaceType, Process, Spec, validate};
+use wharf_spec::runtime::{ContainerStatus, Process, Spec, validate};
 
 use crate::args::{Flag, Parsed, switch, value};
 use crate::context::Context;
 use crate::error::Error;
 use crate::state::{Facts, Folder, Saved, parse_spec, read_document, write_atomically};
 use crate::undo::Undo;
-use crate::{ahead, foreground, lifecycle};
+use crate::{foreground, lifecycle};
 
 /// Options that `create` and `run` share.
 macro_rules! launch_flags {
@@ -127,8 +127,6 @@ impl Made {
         let mut spec = parse_spec(&config, &text)?;
         validate(&spec)?;
         let preserve = preserved(args, spec.process.as_mut())?;
-        // only now: it opens descriptors, and those of the caller have to be known by then
-        let network = ahead::network(&spec, context.rootless);
         let console = terminal(args, &spec, how)?;
 
         let mut undo = Undo::default();
@@ -191,7 +189,6 @@ impl Made {
                 context.log.warn(&error.to_string());
             }
         };
-        fds.namespaces.extend(network.take().map(|fd| (NamespaceType::Network, fd)));
         let mut init = wharf_runtime::launch(&plan, fds).map_err(|error| {
             poststop();
             Error::Launch(error)

@@ -7,7 +7,6 @@
 //!
 //! One thread, no daemon, no helper program: a command reads the container's folder, asks the kernel, acts and ends.
 
-mod ahead;
 mod args;
 mod clock;
 mod container;
