@@ -13,6 +13,7 @@
 //! Readers (`list`, `inspect`) look at the snapshots and never wait for an actor. Nothing here knows HTTP, JSON or terminals.
 
 mod archive;
+mod asked;
 mod config;
 pub mod container;
 mod containers;
@@ -43,8 +44,8 @@ mod users;
 mod volumes;
 
 pub use archive::{ExtractOptions, PathStat};
+pub use asked::*;
 pub use config::{Config, Dns, Firewall, Gate, NetworkConfig};
-pub use containers::*;
 pub use error::{Error, Result};
 pub use execs::*;
 pub use filters::Filters;
