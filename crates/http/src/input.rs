@@ -199,6 +199,28 @@ async fn next(body: &mut Incoming, hurry: bool) -> Next {
     .await
 }
 
+/// The body of a request, as long as nobody has asked for it. One that nobody wants is read on and thrown away.
+pub(crate) struct Unread(Option<Incoming>);
+
+impl Unread {
+    pub(crate) fn new(body: Incoming) -> Self {
+        Self(Some(body))
+    }
+
+    /// The body.
+    pub(crate) fn take(mut self) -> Incoming {
+        self.0.take().expect("it is taken once")
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        if let Some(body) = self.0.take().filter(|body| !body.is_end_stream()) {
+            tokio::spawn(drain(body));
+        }
+    }
+}
+
 /// Reads on when the engine wants no more: a client that is still sending sees the answer only once its bytes are taken, and
 /// a reset connection otherwise.
 async fn drain(mut body: Incoming) {

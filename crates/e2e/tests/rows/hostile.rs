@@ -131,6 +131,30 @@ fn r_arch_08_broken_connections_do_no_harm() {
     host.assert_no_leaks();
 }
 
+/// A refusal may come before the client has sent its body: it must find the connection open, and the answer on it.
+#[test]
+fn r_arch_08_a_body_that_nobody_wants_is_read_on() {
+    let host = Host::boot();
+    let mut stream = host.api().connect().unwrap();
+    let answer = |stream: &mut std::os::unix::net::UnixStream, expect: &str| {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("an answer");
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).expect("text").to_ascii_lowercase();
+        assert!(head.starts_with(expect), "{head}");
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+        stream.read_exact(&mut vec![0; length.parse().expect("a number")]).expect("its body");
+    };
+    stream.write_all(b"POST /plugins/nope/set HTTP/1.1\r\nHost: d\r\nContent-Length: 7\r\n\r\n").unwrap();
+    answer(&mut stream, "http/1.1 404 ");
+    stream.write_all(b"[\"a=b\"]").unwrap();
+    stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n").unwrap();
+    answer(&mut stream, "http/1.1 200 ");
+}
+
 /// A tar archive of one entry, as hostile as its header says.
 pub(crate) fn tar_entry(name: &str, kind: u8, link: &str, data: &[u8]) -> Vec<u8> {
     let mut header = [0u8; 512];

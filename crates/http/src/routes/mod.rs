@@ -23,6 +23,7 @@ use wharf_engine::Engine;
 use crate::body::{self, Body};
 use crate::connection::Peer;
 use crate::failure::Failure;
+use crate::input::Unread;
 use crate::query::{self, Query};
 use crate::route::{self, ContainerVerb, Route};
 use crate::version::{ApiVersion, MAXIMUM};
@@ -46,6 +47,7 @@ struct Call<'a> {
 /// Answers one request; never fails.
 pub(crate) async fn answer(engine: Engine, peer: Peer, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
+    let body = Unread::new(body);
     if parts.version == HttpVersion::HTTP_11 && !parts.headers.contains_key(HOST) {
         return plain(StatusCode::BAD_REQUEST, "400 Bad Request: missing required Host header");
     }
@@ -79,7 +81,7 @@ async fn routed(
     engine: &Engine,
     peer: Peer,
     parts: &Parts,
-    body: Incoming,
+    body: Unread,
     version_text: Option<&str>,
     route: Route<'_>,
 ) -> Answer {
@@ -92,7 +94,7 @@ async fn routed(
     dispatch(call, body, route).await
 }
 
-async fn dispatch(call: Call<'_>, body: Incoming, route: Route<'_>) -> Answer {
+async fn dispatch(call: Call<'_>, body: Unread, route: Route<'_>) -> Answer {
     match route {
         Route::Options => Ok(body::empty(StatusCode::OK)),
         Route::Ping => Ok(system::ping(&call)),
@@ -100,47 +102,47 @@ async fn dispatch(call: Call<'_>, body: Incoming, route: Route<'_>) -> Answer {
         Route::Info => system::info(&call).await,
         Route::Events => system::events(&call).await,
         Route::DiskUsage => system::disk_usage(&call).await,
-        Route::Auth => registry::login(&call, body).await,
-        Route::Commit => images::commit(&call, body).await,
+        Route::Auth => registry::login(&call, body.take()).await,
+        Route::Commit => images::commit(&call, body.take()).await,
         Route::ContainerList => containers::list(&call).await,
-        Route::ContainerCreate => containers::create(&call, body).await,
+        Route::ContainerCreate => containers::create(&call, body.take()).await,
         Route::ContainerPrune => containers::prune(&call).await,
         Route::Container(name, verb) => container(call, body, name, verb).await,
         Route::Checkpoint => absent::checkpoint(&call),
-        Route::ExecCreate(name) => execs::create(&call, name, body).await,
-        Route::ExecStart(id) => execs::start(&call, id, body).await,
+        Route::ExecCreate(name) => execs::create(&call, name, body.take()).await,
+        Route::ExecStart(id) => execs::start(&call, id, body.take()).await,
         Route::ExecResize(id) => execs::resize(&call, id).await,
         Route::ExecInspect(id) => execs::inspect(&call, id).await,
         Route::ImageList => images::list(&call).await,
         Route::ImageSearch => registry::search(&call).await,
-        Route::ImagePush(name) => registry::push(&call, name, body).await,
+        Route::ImagePush(name) => registry::push(&call, name, body.take()).await,
         Route::Distribution(name) => registry::inspect(&call, name).await,
-        Route::DistributionManifest(name) => registry::manifest(&call, name, body).await,
+        Route::DistributionManifest(name) => registry::manifest(&call, name, body.take()).await,
         Route::DistributionMount(name) => registry::mount(&call, name).await,
         Route::ImagesSave => images::save(&call, call.query.all("names")).await,
         Route::ImageSave(name) => images::save(&call, vec![name.to_owned()]).await,
-        Route::ImageCreate => images::create(&call, body).await,
-        Route::ImageLoad => images::load(&call, body).await,
+        Route::ImageCreate => images::create(&call, body.take()).await,
+        Route::ImageLoad => images::load(&call, body.take()).await,
         Route::ImagePrune => images::prune(&call).await,
         Route::ImageInspect(name) => images::inspect(&call, name).await,
         Route::ImageHistory(name) => images::history(&call, name).await,
         Route::ImageTag(name) => images::tag(&call, name).await,
         Route::ImageRemove(name) => images::remove(&call, name).await,
         Route::VolumeList => volumes::list(&call).await,
-        Route::VolumeCreate => volumes::create(&call, body).await,
+        Route::VolumeCreate => volumes::create(&call, body.take()).await,
         Route::VolumePrune => volumes::prune(&call).await,
         Route::VolumeInspect(name) => volumes::inspect(&call, name).await,
         Route::VolumeRemove(name) => volumes::remove(&call, name).await,
         Route::VolumeUpdate => volumes::update(),
-        Route::VolumeFiles(name, verb) => volumes::files(&call, name, verb, body).await,
+        Route::VolumeFiles(name, verb) => volumes::files(&call, name, verb, body.take()).await,
         Route::NetworkList => networks::list(&call).await,
-        Route::NetworkCreate => networks::create(&call, body).await,
+        Route::NetworkCreate => networks::create(&call, body.take()).await,
         Route::NetworkPrune => networks::prune(&call).await,
         Route::NetworkInspect(id) => networks::inspect(&call, id).await,
         Route::NetworkRules(id) => networks::rules(&call, id).await,
         Route::NetworkRemove(id) => networks::remove(&call, id).await,
-        Route::NetworkConnect(id) => networks::connect(&call, id, body).await,
-        Route::NetworkDisconnect(id) => networks::disconnect(&call, id, body).await,
+        Route::NetworkConnect(id) => networks::connect(&call, id, body.take()).await,
+        Route::NetworkDisconnect(id) => networks::disconnect(&call, id, body.take()).await,
         Route::PluginList => Ok(absent::no_plugins()),
         Route::Plugin(name) => absent::plugin(name),
         Route::PluginInstall => absent::plugin_install(),
@@ -150,7 +152,7 @@ async fn dispatch(call: Call<'_>, body: Incoming, route: Route<'_>) -> Answer {
     }
 }
 
-async fn container(call: Call<'_>, body: Incoming, name: &str, verb: ContainerVerb) -> Answer {
+async fn container(call: Call<'_>, body: Unread, name: &str, verb: ContainerVerb) -> Answer {
     use ContainerVerb as V;
     match verb {
         V::Inspect => containers::inspect(&call, name).await,
@@ -159,7 +161,7 @@ async fn container(call: Call<'_>, body: Incoming, name: &str, verb: ContainerVe
         V::Stats => streams::stats(&call, name).await,
         V::Changes => containers::changes(&call, name).await,
         V::Export => streams::export(&call, name).await,
-        V::Attach => streams::attach(&call, name, body).await,
+        V::Attach => streams::attach(&call, name, body.take()).await,
         V::AttachWebSocket => streams::attach_websocket(&call, name).await,
         V::Start => containers::start(&call, name).await,
         V::Stop => containers::stop(&call, name).await,
@@ -170,11 +172,11 @@ async fn container(call: Call<'_>, body: Incoming, name: &str, verb: ContainerVe
         V::Wait => streams::wait(&call, name).await,
         V::Resize => containers::resize(&call, name).await,
         V::Rename => containers::rename(&call, name).await,
-        V::Update => containers::update(&call, name, body).await,
+        V::Update => containers::update(&call, name, body.take()).await,
         V::Remove => containers::remove(&call, name).await,
         V::ArchiveStat => archive::stat(&call, name).await,
         V::ArchiveGet => archive::get(&call, name).await,
-        V::ArchivePut => archive::put(&call, name, body).await,
+        V::ArchivePut => archive::put(&call, name, body.take()).await,
     }
 }
 
