@@ -53,6 +53,11 @@ pub(crate) fn volumes(call: &Call<'_>) -> Outcome {
     each(call, |client, name| fetch(client, VOLUME, name, &Query::new()))
 }
 
+/// `plugin inspect`
+pub(crate) fn plugins(call: &Call<'_>) -> Outcome {
+    each(call, |client, name| fetch(client, PLUGIN, name, &Query::new()))
+}
+
 /// `inspect`
 pub(crate) fn anything(call: &Call<'_>) -> Outcome {
     let wanted = call.flags.filled("type");

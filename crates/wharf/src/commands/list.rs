@@ -114,6 +114,19 @@ pub(crate) fn networks(call: &Call<'_>) -> Outcome {
     Ok(())
 }
 
+/// `plugin ls`
+pub(crate) fn plugins(call: &Call<'_>) -> Outcome {
+    let answer = call.client()?.get("/plugins", &call.filters(Query::new()))?;
+    let format = call.format("pluginsFormat");
+    let source = table(call, &format, object::PLUGIN_TABLE, "{{.ID}}");
+    let truncate = !call.flags.on("no-trunc");
+    let mut plugins: Vec<&Value> = json::items(&answer).iter().collect();
+    plugins.sort_by(|a, b| context::natural(json::text(a, "Name"), json::text(b, "Name")));
+    let rows: Vec<_> = plugins.into_iter().map(|one| object::plugin(one, truncate)).collect();
+    output::out(&Format::parse(&source)?.render(object::PLUGIN_HEADINGS, &rows)?);
+    Ok(())
+}
+
 /// `volume ls`
 pub(crate) fn volumes(call: &Call<'_>) -> Outcome {
     let answer = call.client()?.get("/volumes", &call.filters(Query::new()))?;

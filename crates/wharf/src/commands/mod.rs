@@ -11,6 +11,7 @@ mod list;
 mod logs;
 mod manifest;
 mod network;
+mod plugin;
 mod prune;
 mod registry;
 mod run;
@@ -186,6 +187,12 @@ pub(crate) fn perform(action: Action, call: &Call<'_>) -> Outcome {
         Action::CheckpointCreate => checkpoint::create(call),
         Action::CheckpointLs => checkpoint::list(call),
         Action::CheckpointRm => checkpoint::remove(call),
+        Action::PluginLs => list::plugins(call),
+        Action::PluginInspect => inspect::plugins(call),
+        Action::PluginEnable => plugin::enable(call),
+        Action::PluginDisable => plugin::disable(call),
+        Action::PluginRm => plugin::remove(call),
+        Action::PluginSet => plugin::set(call),
         _ => Err(Exit::error(format!("{}: '{}' is not available yet", call.session.program, call.full))),
     }
 }

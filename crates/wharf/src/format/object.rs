@@ -79,6 +79,32 @@ pub(crate) fn volume(document: &Json) -> Value {
     with_labels(row("*formatter.volumeContext", fields), labels)
 }
 
+/// Headings of `plugin ls`.
+pub(crate) const PLUGIN_HEADINGS: Headings = &[
+    ("ID", "ID"),
+    ("Name", "NAME"),
+    ("Description", "DESCRIPTION"),
+    ("Enabled", "ENABLED"),
+    ("PluginReference", "PLUGIN REFERENCE"),
+];
+/// The table of `plugin ls`.
+pub(crate) const PLUGIN_TABLE: &str = "table {{.ID}}\t{{.Name}}\t{{.Description}}\t{{.Enabled}}";
+
+/// One managed plugin.
+pub(crate) fn plugin(document: &Json, truncate: bool) -> Value {
+    let id = json::text(document, "Id");
+    let config = document.get("Config").unwrap_or(&Json::Null);
+    let description = json::text(config, "Description").replace(['\n', '\r'], " ");
+    let fields = vec![
+        ("ID", Value::text(if truncate { short_id(id) } else { id })),
+        ("Name", Value::text(json::text(document, "Name"))),
+        ("Description", Value::text(if truncate { ellipsis(&description, 45) } else { description })),
+        ("Enabled", Value::text(json::truth(document, "Enabled").to_string())),
+        ("PluginReference", Value::text(json::text(document, "PluginReference"))),
+    ];
+    row("*plugin.pluginContext", fields)
+}
+
 /// Headings of `context ls`.
 pub(crate) const CONTEXT_HEADINGS: Headings =
     &[("Name", "NAME"), ("Description", "DESCRIPTION"), ("DockerEndpoint", "DOCKER ENDPOINT"), ("Error", "ERROR")];
