@@ -28,13 +28,15 @@ const GATHER: usize = 64 * 1024;
 /// A frame of this many bytes is sent on as it is, without a copy.
 const LARGE: usize = 16 * 1024;
 
-/// Reads a whole body.
-async fn whole(mut body: Incoming) -> Result<Bytes, Failure> {
+/// Reads a whole body of at most `limit` bytes.
+pub(crate) async fn whole(body: Unread, limit: usize) -> Result<Bytes, Failure> {
+    let mut body = body.take();
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::bad(format!("invalid JSON: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > LIMIT {
+        if bytes.len() + data.len() > limit {
+            tokio::spawn(drain(body));
             return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "http: request body too large"));
         }
         bytes.extend_from_slice(&data);
@@ -43,20 +45,20 @@ async fn whole(mut body: Incoming) -> Result<Bytes, Failure> {
 }
 
 /// Reads what a hijacking request may have as its body, so that the socket holds only what comes behind it.
-pub(crate) async fn skip(body: Incoming) -> Result<(), Failure> {
-    whole(body).await.map(drop)
+pub(crate) async fn skip(body: Unread) -> Result<(), Failure> {
+    whole(body, LIMIT).await.map(drop)
 }
 
 /// Reads a JSON document; an absent one is refused.
-pub(crate) async fn document<T: DeserializeOwned + GoValue>(headers: &HeaderMap, body: Incoming) -> Result<T, Failure> {
-    let bytes = whole(body).await?;
+pub(crate) async fn document<T: DeserializeOwned + GoValue>(headers: &HeaderMap, body: Unread) -> Result<T, Failure> {
+    let bytes = whole(body, LIMIT).await?;
     content_type(headers, &bytes)?;
     decode(&bytes)
 }
 
 /// Reads a JSON document; an absent one is the zero value, as it is for Docker everywhere but at `create`.
-pub(crate) async fn optional<T: DeserializeOwned + GoValue>(headers: &HeaderMap, body: Incoming) -> Result<T, Failure> {
-    let bytes = whole(body).await?;
+pub(crate) async fn optional<T: DeserializeOwned + GoValue>(headers: &HeaderMap, body: Unread) -> Result<T, Failure> {
+    let bytes = whole(body, LIMIT).await?;
     content_type(headers, &bytes)?;
     if bytes.is_empty() { Ok(T::default()) } else { decode(&bytes) }
 }
@@ -106,7 +108,8 @@ fn refusal<T: GoValue>(text: &str, error: &serde_json::Error) -> String {
 }
 
 /// Feeds the body to a blocking reader of the engine; the feed's end is the body's end.
-pub(crate) fn source(mut body: Incoming) -> ByteSource {
+pub(crate) fn source(body: Unread) -> ByteSource {
+    let mut body = body.take();
     let (feed, source) = ByteSource::channel();
     tokio::spawn(async move {
         pump(&mut body, feed).await;
@@ -116,11 +119,8 @@ pub(crate) fn source(mut body: Incoming) -> ByteSource {
 }
 
 /// Does `work` with a reader of the body; a thread of its own reads the socket meanwhile.
-pub(crate) async fn upload<F: Future>(
-    peer: &Peer,
-    mut body: Incoming,
-    work: impl FnOnce(ByteSource) -> F,
-) -> F::Output {
+pub(crate) async fn upload<F: Future>(peer: &Peer, body: Unread, work: impl FnOnce(ByteSource) -> F) -> F::Output {
+    let mut body = body.take();
     let (feed, source) = ByteSource::channel();
     let mut work = pin!(work(source));
     let done = async {
@@ -207,8 +207,8 @@ impl Unread {
         Self(Some(body))
     }
 
-    /// The body.
-    pub(crate) fn take(mut self) -> Incoming {
+    /// The body. Whoever takes it reads it, to its end or until [`drain`] does.
+    fn take(mut self) -> Incoming {
         self.0.take().expect("it is taken once")
     }
 }

@@ -148,9 +148,14 @@ fn r_arch_08_a_body_that_nobody_wants_is_read_on() {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
         stream.read_exact(&mut vec![0; length.parse().expect("a number")]).expect("its body");
     };
-    stream.write_all(b"POST /plugins/nope/set HTTP/1.1\r\nHost: d\r\nContent-Length: 7\r\n\r\n").unwrap();
-    answer(&mut stream, "http/1.1 404 ");
-    stream.write_all(b"[\"a=b\"]").unwrap();
+    // of a route that wants no body, and of one that refuses before it reads it
+    for (target, status) in
+        [("POST /plugins/nope/set", "http/1.1 404 "), ("PUT /containers/nope/archive", "http/1.1 400 ")]
+    {
+        stream.write_all(format!("{target} HTTP/1.1\r\nHost: d\r\nContent-Length: 7\r\n\r\n").as_bytes()).unwrap();
+        answer(&mut stream, status);
+        stream.write_all(b"[\"a=b\"]").unwrap();
+    }
     stream.write_all(b"GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n").unwrap();
     answer(&mut stream, "http/1.1 200 ");
 }

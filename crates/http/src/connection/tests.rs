@@ -8,7 +8,8 @@ use hyper::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::{body, hijack, input};
+use crate::input::{self, Unread};
+use crate::{body, hijack};
 
 /// Serves one end of a pair with the stub, gives the other.
 fn connect() -> (UnixStream, watch::Sender<bool>, mpsc::Receiver<()>) {
@@ -24,14 +25,14 @@ async fn stub(peer: Peer, request: Request<Incoming>) -> Response<Body> {
     match path.as_str() {
         "/echo" => {
             let (parts, incoming) = request.into_parts();
-            match input::document::<wharf_api::network::ConnectRequest>(&parts.headers, incoming).await {
+            match input::document::<wharf_api::network::ConnectRequest>(&parts.headers, Unread::new(incoming)).await {
                 Ok(document) => body::json(StatusCode::OK, &document),
                 Err(failure) => failure.into_response(),
             }
         }
         "/hijack" => {
             let head = hijack::head(request.headers(), crate::version::MAXIMUM, false, "");
-            input::skip(request.into_body()).await.expect("no body");
+            input::skip(Unread::new(request.into_body())).await.expect("no body");
             // gives back what it gets, first what hyper had read ahead
             let hijack = Hijack::new(head, |fd, early| async move {
                 let mut socket = StdStream::from(fd);

@@ -2,7 +2,6 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode};
 use wharf_engine::{ExtractOptions, PathStat};
@@ -10,7 +9,8 @@ use wharf_engine::{ExtractOptions, PathStat};
 use super::{Answer, Call};
 use crate::body::{self, Body};
 use crate::failure::Failure;
-use crate::{input, time};
+use crate::input::{self, Unread};
+use crate::time;
 
 /// Where the description of the path travels.
 const STAT: &str = "x-docker-container-path-stat";
@@ -38,7 +38,7 @@ pub(super) async fn get(call: &Call<'_>, name: &str) -> Answer {
 }
 
 /// `PUT /containers/x/archive`
-pub(super) async fn put(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
+pub(super) async fn put(call: &Call<'_>, name: &str, body: Unread) -> Answer {
     let options = ExtractOptions {
         keep_kinds: call.query.flag("noOverwriteDirNonDir"),
         copy_owner: call.query.flag("copyUIDGID"),

@@ -1,14 +1,14 @@
 //! The life of a container, and questions about it that one document answers.
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use wharf_api::container::{Config, CreateRequest, HostConfig, NetworkingConfig, UpdateConfig};
 use wharf_api::inspect;
 use wharf_engine::{CreateContainer, ListOptions, RemoveOptions, StopOptions};
 
 use super::{Answer, Call, created, no_content, ok};
 use crate::failure::Failure;
-use crate::{body, input, json};
+use crate::input::{self, Unread};
+use crate::{body, json};
 
 /// `docker ps`.
 pub(super) async fn list(call: &Call<'_>) -> Answer {
@@ -25,7 +25,7 @@ pub(super) async fn list(call: &Call<'_>) -> Answer {
 }
 
 /// `docker create`.
-pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
+pub(super) async fn create(call: &Call<'_>, body: Unread) -> Answer {
     let request: CreateRequest = input::document(call.headers, body).await?;
     let Some(mut config) = request.config else {
         return Err(Failure::bad("config cannot be empty in order to create a container"));
@@ -189,7 +189,7 @@ pub(super) async fn rename(call: &Call<'_>, name: &str) -> Answer {
 }
 
 /// `docker update`.
-pub(super) async fn update(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
+pub(super) async fn update(call: &Call<'_>, name: &str, body: Unread) -> Answer {
     let mut request: UpdateConfig = input::optional(call.headers, body).await?;
     if call.before(40) {
         request.resources.pids_limit = None;

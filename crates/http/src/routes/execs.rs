@@ -1,17 +1,17 @@
 //! Execs: another process in a running container.
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use wharf_api::exec;
 use wharf_engine::{ExecConfig, ExecStart};
 
 use super::{API_VERSION, Answer, Call, created, ok, server};
 use crate::failure::Failure;
 use crate::hijack::{self, Hijack};
-use crate::{body, input, json};
+use crate::input::{self, Unread};
+use crate::{body, json};
 
 /// Declares one.
-pub(super) async fn create(call: &Call<'_>, container: &str, body: Incoming) -> Answer {
+pub(super) async fn create(call: &Call<'_>, container: &str, body: Unread) -> Answer {
     let request: exec::ExecConfig = input::optional(call.headers, body).await?;
     let cmd = request.cmd.unwrap_or_default().0;
     if cmd.is_empty() {
@@ -40,7 +40,7 @@ fn size(cells: Option<[u32; 2]>) -> Option<(u16, u16)> {
 }
 
 /// Starts one: in the background, or with its stream on this connection.
-pub(super) async fn start(call: &Call<'_>, id: &str, body: Incoming) -> Answer {
+pub(super) async fn start(call: &Call<'_>, id: &str, body: Unread) -> Answer {
     let request: exec::ExecStart = input::optional(call.headers, body).await?;
     if request.console_size.is_some() && !request.tty {
         return Err(Failure::bad("console size is only supported when TTY is enabled"));

@@ -1,7 +1,6 @@
 //! Images.
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use wharf_api::container::Config;
 use wharf_api::image;
 use wharf_engine::{CommitOptions, ImportOptions};
@@ -10,7 +9,8 @@ use super::progress::{messages, progressing};
 use super::{Answer, Call, created, ok};
 use crate::body::{self, Body};
 use crate::failure::Failure;
-use crate::{input, json};
+use crate::input::{self, Unread};
+use crate::json;
 
 /// `docker images`.
 pub(super) async fn list(call: &Call<'_>) -> Answer {
@@ -63,7 +63,7 @@ pub(super) async fn prune(call: &Call<'_>) -> Answer {
 }
 
 /// `docker import`; `docker pull` comes here, too.
-pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
+pub(super) async fn create(call: &Call<'_>, body: Unread) -> Answer {
     let query = &call.query;
     let from = query.string("fromSrc");
     if from.is_empty() {
@@ -85,7 +85,7 @@ pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
 }
 
 /// `docker load`.
-pub(super) async fn load(call: &Call<'_>, body: Incoming) -> Answer {
+pub(super) async fn load(call: &Call<'_>, body: Unread) -> Answer {
     let source = input::source(body);
     let platform = call.query.platform()?;
     let progress = call.engine.image_load(source, call.query.flag_or("quiet", true), platform).await?;
@@ -104,7 +104,7 @@ pub(super) async fn save(call: &Call<'_>, names: Vec<String>) -> Answer {
 }
 
 /// `docker commit`.
-pub(super) async fn commit(call: &Call<'_>, body: Incoming) -> Answer {
+pub(super) async fn commit(call: &Call<'_>, body: Unread) -> Answer {
     let query = &call.query;
     let config: Config = input::optional(call.headers, body).await?;
     let options = CommitOptions {

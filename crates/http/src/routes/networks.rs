@@ -1,13 +1,13 @@
 //! Networks.
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use wharf_api::network;
 use wharf_engine::{CreateNetwork, Pool};
 
 use super::{Answer, Call, created, no_content, ok};
 use crate::failure::Failure;
-use crate::{body, input, json};
+use crate::input::{self, Unread};
+use crate::{body, json};
 
 /// All, without their containers.
 pub(super) async fn list(call: &Call<'_>) -> Answer {
@@ -40,7 +40,7 @@ pub(super) async fn rules(call: &Call<'_>, id: &str) -> Answer {
 }
 
 /// A new one.
-pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
+pub(super) async fn create(call: &Call<'_>, body: Unread) -> Answer {
     let request: network::CreateRequest = input::optional(call.headers, body).await?;
     let ipam = request.ipam.unwrap_or_default();
     let pool = |config: network::IpamConfig| Pool {
@@ -77,14 +77,14 @@ pub(super) async fn remove(call: &Call<'_>, id: &str) -> Answer {
 }
 
 /// A container joins.
-pub(super) async fn connect(call: &Call<'_>, id: &str, body: Incoming) -> Answer {
+pub(super) async fn connect(call: &Call<'_>, id: &str, body: Unread) -> Answer {
     let request: network::ConnectRequest = input::optional(call.headers, body).await?;
     call.engine.network_connect(id, &request.container, request.endpoint_config.unwrap_or_default()).await?;
     Ok(body::empty(StatusCode::OK))
 }
 
 /// A container leaves.
-pub(super) async fn disconnect(call: &Call<'_>, id: &str, body: Incoming) -> Answer {
+pub(super) async fn disconnect(call: &Call<'_>, id: &str, body: Unread) -> Answer {
     let request: network::DisconnectRequest = input::optional(call.headers, body).await?;
     call.engine.network_disconnect(id, &request.container, request.force).await?;
     Ok(body::empty(StatusCode::OK))

@@ -3,8 +3,6 @@
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use wharf_api::go::Any;
@@ -15,7 +13,7 @@ use super::progress::{messages, progressing};
 use super::{Answer, Call, ok};
 use crate::body::{self, Body};
 use crate::failure::Failure;
-use crate::input;
+use crate::input::{self, Unread};
 
 /// Longest manifest that can be put, in bytes: what registries take.
 const MANIFEST: usize = 4 << 20;
@@ -42,12 +40,11 @@ pub(super) async fn pull(call: &Call<'_>) -> Answer {
 }
 
 /// `docker push`. Old clients send their credentials as the body.
-pub(super) async fn push(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
+pub(super) async fn push(call: &Call<'_>, name: &str, body: Unread) -> Answer {
     let credentials = if call.headers.contains_key("x-registry-auth") {
         header(call.headers).unwrap_or_default()
     } else {
-        let limited = Limited::new(body, AUTH).collect().await;
-        let bytes = limited.map_err(|e| Failure::bad(e.to_string()))?.to_bytes();
+        let bytes = input::whole(body, AUTH).await?;
         let parsed = if bytes.is_empty() { Ok(AuthConfig::default()) } else { serde_json::from_slice(&bytes) };
         let parsed = parsed.map_err(|e| Failure::bad(format!("bad parameters and missing X-Registry-Auth: {e}")))?;
         credentials(parsed)
@@ -91,7 +88,7 @@ pub(super) async fn search(call: &Call<'_>) -> Answer {
 }
 
 /// `docker login`.
-pub(super) async fn login(call: &Call<'_>, body: Incoming) -> Answer {
+pub(super) async fn login(call: &Call<'_>, body: Unread) -> Answer {
     let config: AuthConfig = input::optional(call.headers, body).await?;
     let server = config.server_address.clone();
     let login = call.engine.registry_login(&server, credentials(config)).await?;
@@ -114,11 +111,11 @@ pub(super) async fn inspect(call: &Call<'_>, name: &str) -> Answer {
 }
 
 /// `wharf manifest`: the document, or a new one.
-pub(super) async fn manifest(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
+pub(super) async fn manifest(call: &Call<'_>, name: &str, body: Unread) -> Answer {
     let access = registry_access(call);
     if call.method == Method::PUT {
         let kind = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let bytes = Limited::new(body, MANIFEST).collect().await.map_err(|e| Failure::bad(e.to_string()))?.to_bytes();
+        let bytes = input::whole(body, MANIFEST).await?;
         let digest = call.engine.distribution_put(name, &kind, bytes, &access).await?;
         return ok(&serde_json::json!({ "Digest": digest.to_string() }));
     }

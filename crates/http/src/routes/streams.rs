@@ -1,7 +1,6 @@
 //! Container answers that take their time: logs, stats, wait, export, attach.
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use wharf_engine::{AttachOptions, LogOptions, Stats, WaitCondition};
 
@@ -9,7 +8,8 @@ use super::{Answer, Call};
 use crate::body::{self, Body};
 use crate::failure::Failure;
 use crate::hijack::{self, Hijack};
-use crate::{input, json, time, websocket};
+use crate::input::{self, Unread};
+use crate::{json, time, websocket};
 
 /// `docker logs`.
 pub(super) async fn logs(call: &Call<'_>, name: &str) -> Answer {
@@ -113,7 +113,7 @@ fn attach_options(call: &Call<'_>) -> AttachOptions {
 }
 
 /// `docker attach`: the socket goes to the keeper.
-pub(super) async fn attach(call: &Call<'_>, name: &str, body: Incoming) -> Answer {
+pub(super) async fn attach(call: &Call<'_>, name: &str, body: Unread) -> Answer {
     // from here on Docker owns the socket: its refusals are text
     input::skip(body).await.map_err(Failure::on_stream)?;
     let attachment = call

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use wharf_api::volume;
 use wharf_engine::CreateVolume;
 
 use super::{Answer, Call, created, no_content, ok};
 use crate::body::{self, Body};
 use crate::failure::Failure;
+use crate::input::{self, Unread};
+use crate::json;
 use crate::route::VolumeVerb;
-use crate::{input, json};
 
 /// All.
 pub(super) async fn list(call: &Call<'_>) -> Answer {
@@ -26,7 +26,7 @@ pub(super) async fn inspect(call: &Call<'_>, name: &str) -> Answer {
 }
 
 /// A new one.
-pub(super) async fn create(call: &Call<'_>, body: Incoming) -> Answer {
+pub(super) async fn create(call: &Call<'_>, body: Unread) -> Answer {
     let request: volume::CreateRequest = input::optional(call.headers, body).await?;
     if request.cluster_spec.is_some() {
         return Err(no_swarm(
@@ -67,7 +67,7 @@ pub(super) async fn prune(call: &Call<'_>) -> Answer {
 }
 
 /// The files of a whole volume.
-pub(super) async fn files(call: &Call<'_>, name: &str, verb: VolumeVerb<'_>, body: Incoming) -> Answer {
+pub(super) async fn files(call: &Call<'_>, name: &str, verb: VolumeVerb<'_>, body: Unread) -> Answer {
     use VolumeVerb as V;
     let (engine, query) = (call.engine, &call.query);
     let pause = query.flag("pause");
