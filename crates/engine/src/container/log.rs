@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use regex_lite::Regex;
 use wharf_api::container::{Config, LogConfig as Declared};
 use wharf_logs::{LogConfig, Rotation};
 use wharf_spec::id::ContainerId;
 
-use crate::pattern::Pattern;
-use crate::{Error, Result};
+use crate::{Error, Result, pattern};
 
 /// The keeper's log configuration.
 pub(crate) fn config(
@@ -55,7 +55,7 @@ pub(crate) fn config(
             attrs.insert(key.to_owned(), value.clone());
         }
     }
-    if let Some(pattern) = pattern(option("labels-regex"))? {
+    if let Some(pattern) = expression(option("labels-regex"))? {
         let matching = config.labels.iter().flatten().filter(|(key, _)| pattern.is_match(key));
         attrs.extend(matching.map(|(key, value)| (key.clone(), value.clone())));
     }
@@ -65,7 +65,7 @@ pub(crate) fn config(
             attrs.insert(key.to_owned(), value.to_owned());
         }
     }
-    if let Some(pattern) = pattern(option("env-regex"))? {
+    if let Some(pattern) = expression(option("env-regex"))? {
         attrs.extend(variables().filter(|(k, _)| pattern.is_match(k)).map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
     match option("tag") {
@@ -76,9 +76,9 @@ pub(crate) fn config(
 }
 
 /// The value of an option that is a regular expression.
-fn pattern(text: &str) -> Result<Option<Pattern>> {
+fn expression(text: &str) -> Result<Option<Regex>> {
     let parse = || {
-        Pattern::parse(text).map_err(|why| {
+        pattern::compile(text).map_err(|why| {
             Error::System(format!("failed to create task for container: failed to initialize logging driver: {why}"))
         })
     };
