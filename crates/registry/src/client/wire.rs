@@ -18,6 +18,7 @@ use hyper::{Method, Request as HttpRequest, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::dial::{self, Route};
@@ -191,7 +192,21 @@ impl Answer {
     }
 }
 
-type Sender = SendRequest<Body>;
+/// One connection: where requests go in, and what ends it.
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Body>,
+    end: JoinHandle<Option<hyper::Error>>,
+}
+
+impl Connection {
+    /// Why a request failed. One that the connection did not take, because it had failed by then (a server may refuse a
+    /// client certificate behind the handshake, RFC 8446 section 4.4.2.4), only says so; the connection knows why.
+    async fn why(self, error: hyper::Error, host: &str) -> String {
+        let end = if error.is_closed() || error.is_canceled() { self.end.await.ok().flatten() } else { None };
+        sentence::explain_http(&end.unwrap_or(error), host)
+    }
+}
 
 /// Connections on behalf of one operation.
 #[derive(Debug)]
@@ -199,7 +214,7 @@ pub(crate) struct Wire {
     pub(crate) settings: Arc<Settings>,
     /// Whose certificate need not be verified, besides hosts that are insecure anyway.
     unverified: Option<String>,
-    idle: Mutex<HashMap<String, Vec<Sender>>>,
+    idle: Mutex<HashMap<String, Vec<Connection>>>,
     tls: Mutex<HashMap<String, Arc<ClientConfig>>>,
 }
 
@@ -233,26 +248,26 @@ impl Wire {
     async fn once(&self, request: Request) -> Result<Answer> {
         let key = request.address.origin();
         if let Some(again) = request.again()
-            && let Some(sender) = self.take(&key)
+            && let Some(kept) = self.take(&key)
         {
             // a kept connection may have been closed at this very moment: then a new one is made
-            if let Ok(answer) = self.exchange(sender, again, &key).await {
+            if let Ok(answer) = self.exchange(kept, again, &key).await {
                 return Ok(answer);
             }
         }
-        let sender = self.connect(&request).await?;
-        self.exchange(sender, request, &key).await
+        let fresh = self.connect(&request).await?;
+        self.exchange(fresh, request, &key).await
     }
 
-    fn take(&self, key: &str) -> Option<Sender> {
+    fn take(&self, key: &str) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let list = idle.get_mut(key)?;
-        list.retain(|sender| !sender.is_closed());
-        let at = list.iter().position(Sender::is_ready)?;
+        list.retain(|kept| !kept.sender.is_closed());
+        let at = list.iter().position(|kept| kept.sender.is_ready())?;
         Some(list.swap_remove(at))
     }
 
-    async fn connect(&self, request: &Request) -> Result<Sender> {
+    async fn connect(&self, request: &Request) -> Result<Connection> {
         let (method, url) = request.shown();
         let unreachable = |why: String| Error::Unreachable { method, url: url.clone(), why };
         let to = &request.address;
@@ -266,13 +281,8 @@ impl Wire {
         let stream = dial::dial(&route).await.map_err(&unreachable)?;
         let shaken = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = shaken.map_err(|e| unreachable(sentence::explain_http(&e, &to.host)))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                // whoever waits for the answer is told the same
-                tracing::trace!(%error, "connection to a registry");
-            }
-        });
-        Ok(sender)
+        let end = tokio::spawn(async move { connection.await.err() });
+        Ok(Connection { sender, end })
     }
 
     async fn tls(&self, to: &Address) -> Result<Arc<ClientConfig>> {
@@ -291,7 +301,7 @@ impl Wire {
         Ok(config)
     }
 
-    async fn exchange(&self, mut sender: Sender, request: Request, key: &str) -> Result<Answer> {
+    async fn exchange(&self, mut on: Connection, request: Request, key: &str) -> Result<Answer> {
         let (method, url) = request.shown();
         let unreachable = |why: String| Error::Unreachable { method, url: url.clone(), why };
         let Request { method: verb, address, headers, body } = request;
@@ -310,8 +320,8 @@ impl Wire {
             http.headers_mut().insert(PROXY_AUTHORIZATION, login);
         }
         let answer = async {
-            sender.ready().await?;
-            sender.send_request(http).await
+            on.sender.ready().await?;
+            on.sender.send_request(http).await
         };
         let answered = if streaming {
             // an upload takes as long as it takes; who feeds it watches that it moves
@@ -320,13 +330,16 @@ impl Wire {
             let waited = timeout(self.settings.patience.answer, answer).await;
             waited.map_err(|_| unreachable("net/http: timeout awaiting response headers".into()))?
         };
-        let answered = answered.map_err(|e| unreachable(sentence::explain_http(&e, &address.host)))?;
+        let answered = match answered {
+            Ok(answered) => answered,
+            Err(error) => return Err(unreachable(on.why(error, &address.host).await)),
+        };
         let (parts, body) = answered.into_parts();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let list = idle.entry(key.to_owned()).or_default();
-        if list.len() < IDLE && !sender.is_closed() {
+        if list.len() < IDLE && !on.sender.is_closed() {
             // not ready before the body is read to its end; until then nobody takes it
-            list.push(sender);
+            list.push(on);
         }
         drop(idle);
         let stall = self.settings.patience.stall;
