@@ -346,3 +346,24 @@ impl Wire {
         Ok(Answer { status: parts.status, headers: parts.headers, address, method, body, stall })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn r_reg_01_a_connection_that_broke_before_the_request_says_why() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = Address::parse(&format!("http://{}/v2/", listener.local_addr().unwrap())).unwrap();
+        let wire = Wire::new(Arc::default(), None);
+        let connection = wire.connect(&Request::get(address.clone())).await.unwrap();
+        listener.accept().unwrap().0.write_all(b"before anybody asked").unwrap();
+        while !connection.end.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let error = wire.exchange(connection, Request::get(address), "").await.unwrap_err().to_string();
+        assert!(error.contains("received unexpected message from connection"), "{error}");
+    }
+}
