@@ -28,6 +28,7 @@ mod index;
 mod list;
 mod live;
 mod logs;
+mod machine;
 mod names;
 mod networks;
 mod oci;

@@ -64,7 +64,7 @@ impl Engine {
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
         let mut attributes = now.clone();
-        attributes.insert("name".into(), crate::system::host_name());
+        attributes.insert("name".into(), crate::machine::host_name());
         self.inner.bus.publish("daemon", "reload", &self.inner.id, attributes);
         Ok(now)
     }

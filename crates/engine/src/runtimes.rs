@@ -4,6 +4,7 @@
 //! the runtime's `create`, `start`, `exec` and `delete`, and its device rules are in the document too, as runtimes replace them.
 //! Control groups, networks, mounts, logs, signals, pause and statistics are the same.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,6 @@ use wharf_spec::runtime::{
     DeviceType, LinuxDeviceCgroup, LinuxResources, NamespaceType, Process, Root as RootPath, Spec,
 };
 
-use crate::live::Live;
 use crate::{Error, Result};
 
 /// The name that our runtime has for clients: what they name by habit.
@@ -32,16 +32,16 @@ pub struct Runtime {
     pub args: Vec<String>,
 }
 
-/// The runtime of that name, `None` for ours.
+/// The runtime of that name among `others`, `None` for ours.
 ///
 /// # Errors
 /// [`Error::InvalidParameter`] when there is none.
-pub(crate) fn find<'a>(live: &'a Live, name: &str) -> Result<Option<&'a Runtime>> {
+pub(crate) fn find<'a>(others: &'a BTreeMap<String, Runtime>, name: &str) -> Result<Option<&'a Runtime>> {
     if is_ours(name) {
         return Ok(None);
     }
     let unknown = || Error::InvalidParameter(format!("unknown or invalid runtime name: {name}"));
-    live.runtimes.get(name).map(Some).ok_or_else(unknown)
+    others.get(name).map(Some).ok_or_else(unknown)
 }
 
 /// Whether a name means our runtime.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::container::declare::LOG_DRIVERS;
 use crate::container::state::Status;
 use crate::runtimes::{DEFAULT_RUNTIME, Runtime};
-use crate::{DiskUsage, Engine, Filters, ListOptions, Result, blocking, stats};
+use crate::{DiskUsage, Engine, Filters, ListOptions, Result, blocking, machine, stats};
 
 /// `GET /version`; API versions belong to the edge.
 #[derive(Debug, Clone)]
@@ -162,7 +162,7 @@ impl Engine {
         let uname = rustix::system::uname();
         let unified = inner.hierarchy.kind() == wharf_cgroup::Kind::V2;
         let can = inner.abilities;
-        let release = os_release();
+        let release = machine::os_release();
         let text = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
         let proxy =
             |name: &str| std::env::var(name).or_else(|_| std::env::var(name.to_ascii_lowercase())).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Engine {
             security.push("name=no-new-privileges".into());
         }
         let root = config.data_root.clone();
-        let backing = blocking(move || Ok(file_system(&root))).await?;
+        let backing = blocking(move || Ok(machine::file_system(&root))).await?;
         Ok(Info {
             id: inner.id.clone(),
             images: inner.store.catalog().images().len(),
@@ -211,7 +211,7 @@ impl Engine {
             http_proxy: proxy("HTTP_PROXY"),
             https_proxy: proxy("HTTPS_PROXY"),
             no_proxy: proxy("NO_PROXY"),
-            name: host_name(),
+            name: machine::host_name(),
             labels: live.labels.clone(),
             experimental: config.experimental,
             version: config.version.clone(),
@@ -262,11 +262,6 @@ impl Engine {
     }
 }
 
-/// The machine's name.
-pub(crate) fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 /// What the kernel cannot limit, as `info` says it.
 fn warnings(can: &crate::oci::limits::Abilities) -> Vec<String> {
     let all = [
@@ -291,32 +286,4 @@ fn driver_status(driver: wharf_store::Driver, backing: String) -> Vec<(String, S
     };
     let first = ("Backing Filesystem".to_owned(), backing);
     std::iter::once(first).chain(rows.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).collect()
-}
-
-/// Name of the file system below a path, as Docker names it.
-fn file_system(path: &std::path::Path) -> String {
-    let Ok(stat) = rustix::fs::statfs(path) else { return "<unknown>".into() };
-    let name = match stat.f_type as u32 {
-        0xef53 => "extfs",
-        0x5846_5342 => "xfs",
-        0x9123_683e => "btrfs",
-        0x0102_1994 => "tmpfs",
-        0x794c_7630 => "overlayfs",
-        0x2fc1_2fc1 => "zfs",
-        0x6969 => "nfs",
-        0xf2f5_2010 => "f2fs",
-        _ => "<unknown>",
-    };
-    name.into()
-}
-
-/// `/etc/os-release`, unquoted.
-fn os_release() -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string("/etc/os-release")
-        .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
-        .unwrap_or_default();
-    let line = |line: &str| {
-        line.split_once('=').map(|(k, v)| (k.trim().to_owned(), v.trim().trim_matches(['"', '\'']).to_owned()))
-    };
-    text.lines().filter_map(line).collect()
 }

@@ -3,7 +3,8 @@
 mod world;
 
 use serde_json::json;
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use world::{World, ok};
 
 #[test]
@@ -327,12 +328,18 @@ fn tmpfs_that_starts_with_the_images_files() {
     let world = World::new();
     std::fs::create_dir_all(world.rootfs().join("etc/deep")).expect("folder");
     std::fs::write(world.rootfs().join("etc/deep/file"), "text").expect("file");
-    let mut document = world.document("cat /etc/deep/file; echo x > /etc/new; echo; (echo x > /ro/new) 2>&1; ls /ro");
+    // bits that a change of owner takes away
+    std::fs::write(world.rootfs().join("etc/tool"), "").expect("file");
+    std::os::unix::fs::chown(world.rootfs().join("etc/tool"), Some(7), Some(8)).expect("owner");
+    std::fs::set_permissions(world.rootfs().join("etc/tool"), Permissions::from_mode(0o6755)).expect("mode");
+    let mut document = world.document(
+        "cat /etc/deep/file; stat -c ' %a %u:%g' /etc/tool; echo x > /etc/new; echo; (echo x > /ro/new) 2>&1; ls /ro",
+    );
     let mounts = document["mounts"].as_array_mut().expect("list");
     mounts.push(json!({"destination": "/etc", "type": "tmpfs", "source": "t", "options": ["tmpcopyup"]}));
     mounts.push(json!({"destination": "/ro", "type": "tmpfs", "source": "t", "options": ["ro"]}));
     mounts.push(json!({"destination": "/ro/inner", "type": "tmpfs", "source": "t"}));
-    assert_eq!(ok(world.run(&document)), "text\nsh: can't create /ro/new: Read-only file system\ninner\n");
+    assert_eq!(ok(world.run(&document)), "text 6755 7:8\n\nsh: can't create /ro/new: Read-only file system\ninner\n");
     assert!(!world.rootfs().join("etc/new").exists());
 }
 

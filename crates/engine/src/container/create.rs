@@ -24,7 +24,7 @@ use crate::{CreateContainer, Created, Error, Inner, Result, blocking};
 pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Result<Created> {
     let CreateContainer { name, platform, mut config, mut host_config, mut networking } = request;
     declare::check(&config, &host_config)?;
-    super::network::check_port_names(&host_config)?;
+    super::ports::check_names(&host_config)?;
     let image = inner.store.resolve(&config.image)?;
     let document = image.config()?;
     check_platform(&document.platform(), platform.as_deref(), &config.image)?;
@@ -68,7 +68,7 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
     config.labels.get_or_insert_default();
     if config.hostname.is_empty() {
         let of_host = host_config.network_mode == "host" || host_config.uts_mode == "host";
-        config.hostname = if of_host { crate::system::host_name() } else { id.short().to_owned() };
+        config.hostname = if of_host { crate::machine::host_name() } else { id.short().to_owned() };
     }
     let limit = limit(inner, &host_config)?;
     let name = inner.index.reserve(name.as_deref(), &id, || inner.random())?;

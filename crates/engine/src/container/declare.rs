@@ -210,7 +210,7 @@ pub(crate) fn complete(
     if host.shm_size == 0 {
         host.shm_size = i64::try_from(engine.default_shm_size).unwrap_or(i64::MAX);
     }
-    crate::runtimes::find(live, &host.runtime)?;
+    crate::runtimes::find(&live.runtimes, &host.runtime)?;
     if host.runtime.is_empty() {
         host.runtime.clone_from(&live.default_runtime);
     }

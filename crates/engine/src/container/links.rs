@@ -11,25 +11,15 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
 use wharf_api::container::{Config, HostConfig};
 use wharf_net::Protocol;
 use wharf_spec::id::ContainerId;
 
-use super::etc;
-use super::network::{exposed_ports, is_user_defined};
+use super::mode::is_user_defined;
 use super::record::Declared;
-use super::snapshot::Container;
+use super::snapshot::{Container, LinkTo};
+use super::{etc, ports};
 use crate::{Error, Inner, Result};
-
-/// The source of a link, under the name that the receiver has for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkTo {
-    /// Whose ports and environment.
-    pub source: ContainerId,
-    /// The receiver's name for it.
-    pub alias: String,
-}
 
 /// `SRC`, `SRC:ALIAS`, and what `inspect` shows (`/src:/receiver/alias`): the name of the source and the alias.
 pub(crate) fn parse(text: &str) -> Result<(&str, &str)> {
@@ -142,7 +132,7 @@ impl Seen {
         let alias = self.alias.to_uppercase().replace('-', "_");
         let mut env = Vec::new();
         let url = |port: u16, protocol: Protocol| format!("{}://{}:{port}", protocol.as_str(), self.address);
-        let ports: BTreeSet<(Protocol, u16)> = exposed_ports(&self.config)
+        let ports: BTreeSet<(Protocol, u16)> = ports::exposed(&self.config)
             .unwrap_or_default()
             .into_iter()
             .map(|(port, protocol)| (protocol, port))

@@ -1,40 +1,17 @@
 //! A container's declaration about networks, as the network world understands it, and what it got, as readers see it.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use wharf_api::container::{Config, EndpointSettings, HostConfig};
-use wharf_net::{Attach, EndpointRequest, PortRequest, Protocol, Sandbox};
+use wharf_api::container::{Config, EndpointSettings};
+use wharf_net::{Attach, EndpointRequest};
 use wharf_spec::id::{ContainerId, SandboxId};
 
-use super::links;
+use super::mode::{Mode, is_user_defined, mode};
 use super::record::{Declared, Lived};
-use super::snapshot::{Endpoint, NetworkSettings, PortBinding};
+use super::snapshot::{Endpoint, NetworkSettings};
+use super::{links, ports};
 use crate::{Error, Inner, Result};
-
-/// Where the container's network comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// The host's.
-    Host,
-    /// That of another container.
-    Container(String),
-    /// A namespace of its own, on these networks (`none` among them).
-    Own(String),
-}
-
-pub(crate) fn mode(host: &HostConfig) -> Mode {
-    match host.network_mode.as_str() {
-        "host" => Mode::Host,
-        "" | "default" => Mode::Own("bridge".into()),
-        other => match other.strip_prefix("container:") {
-            Some(id) => Mode::Container(id.into()),
-            None => Mode::Own(other.into()),
-        },
-    }
-}
 
 /// What `host-gateway` stands for: as the daemon was told, else the addresses of the default bridge.
 pub(crate) fn host_gateways(inner: &Inner) -> Vec<IpAddr> {
@@ -43,11 +20,6 @@ pub(crate) fn host_gateways(inner: &Inner) -> Vec<IpAddr> {
     }
     let bridge = inner.networks.find("bridge").ok();
     bridge.iter().flat_map(|b| &b.pools).filter_map(|p| p.gateway).collect()
-}
-
-/// Whether a network is one that a user made.
-pub(crate) fn is_user_defined(network: &str) -> bool {
-    !matches!(network, "" | "default" | "bridge" | "host" | "none") && !network.starts_with("container:")
 }
 
 /// `host.domain host`
@@ -85,8 +57,8 @@ pub(crate) fn wish(inner: &Inner, id: &ContainerId, declared: &Declared) -> Resu
     }
     attach.resolvers = resolvers(host.dns.as_deref().unwrap_or_default(), &inner.config.dns.servers)?;
     if host.network_mode != "host" && host.network_mode != "none" {
-        attach.exposed = exposed(declared)?;
-        attach.ports = ports(declared, &attach.exposed)?;
+        attach.exposed = ports::exposed(&declared.config)?;
+        attach.ports = ports::wanted(declared, &attach.exposed)?;
         attach.links = declared.links.iter().map(|l| wharf_net::Link { source: l.source.clone() }).collect();
     }
     Ok(attach)
@@ -171,71 +143,6 @@ pub(crate) fn endpoint_request(
     })
 }
 
-/// `80/tcp`, `80`, `7000-8000/udp`
-fn port_range(text: &str) -> Result<(RangeInclusive<u16>, Protocol)> {
-    let invalid = || Error::InvalidParameter(format!("invalid port specification: {text:?}"));
-    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let protocol = match protocol.to_ascii_lowercase().as_str() {
-        "tcp" | "" => Protocol::Tcp,
-        "udp" => Protocol::Udp,
-        "sctp" => Protocol::Sctp,
-        _ => return Err(invalid()),
-    };
-    let (low, high) = ports.split_once('-').unwrap_or((ports, ports));
-    let (low, high): (u16, u16) = (low.parse().map_err(|_| invalid())?, high.parse().map_err(|_| invalid())?);
-    if low > high {
-        return Err(invalid());
-    }
-    Ok((low..=high, protocol))
-}
-
-fn exposed(declared: &Declared) -> Result<Vec<(u16, Protocol)>> {
-    exposed_ports(&declared.config)
-}
-
-/// Ports that the image and the user declare.
-pub(crate) fn exposed_ports(config: &Config) -> Result<Vec<(u16, Protocol)>> {
-    let mut list = Vec::new();
-    for key in config.exposed_ports.iter().flatten().map(|(key, _)| key) {
-        let (range, protocol) = port_range(key)?;
-        list.extend(range.map(|port| (port, protocol)));
-    }
-    Ok(list)
-}
-
-/// The names of published ports must be right even where nothing is bound to them.
-pub(crate) fn check_port_names(host: &HostConfig) -> Result<()> {
-    host.port_bindings.iter().flatten().try_for_each(|(key, _)| port_range(key).map(drop))
-}
-
-fn ports(declared: &Declared, exposed: &[(u16, Protocol)]) -> Result<Vec<PortRequest>> {
-    let mut list = Vec::new();
-    for (key, bindings) in declared.host_config.port_bindings.iter().flatten() {
-        let (range, protocol) = port_range(key)?;
-        for binding in bindings.iter().flatten() {
-            let host_ip = match binding.host_ip.as_str() {
-                "" => None,
-                text => Some(text.parse().map_err(|_| Error::InvalidParameter(format!("invalid IP address: {text}")))?),
-            };
-            let host_port = match binding.host_port.as_str() {
-                "" | "0" => None,
-                text => Some(port_range(text)?.0),
-            };
-            for port in range.clone() {
-                list.push(PortRequest { container_port: port, protocol, host_ip, host_port: host_port.clone() });
-            }
-        }
-    }
-    if declared.host_config.publish_all_ports {
-        for &(container_port, protocol) in exposed {
-            if !list.iter().any(|p: &PortRequest| p.container_port == container_port && p.protocol == protocol) {
-                list.push(PortRequest { container_port, protocol, host_ip: None, host_port: None });
-            }
-        }
-    }
-    Ok(list)
-}
-
 /// What readers see: the declared networks, with addresses where the container runs.
 pub(crate) fn settings(
     inner: &Inner,
@@ -290,7 +197,7 @@ pub(crate) fn settings(
         place.dns_names.clone_from(&endpoint.dns_names);
     }
     if !settings.networks.is_empty() {
-        settings.ports = published(declared, &sandbox);
+        settings.ports = ports::published(declared, &sandbox);
     }
     settings.sandbox_key = format!("/proc/{}/ns/net", lived.state.pid);
     if !matches!(mode(&declared.host_config), Mode::Container(_)) {
@@ -298,40 +205,4 @@ pub(crate) fn settings(
         settings.sandbox = id.as_str().parse::<SandboxId>().ok();
     }
     settings
-}
-
-fn published(declared: &Declared, sandbox: &Sandbox) -> BTreeMap<String, Vec<PortBinding>> {
-    let mut ports: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
-    if matches!(declared.host_config.network_mode.as_str(), "host" | "none") {
-        return ports;
-    }
-    for (port, protocol) in exposed(declared).unwrap_or_default() {
-        ports.entry(format!("{port}/{}", protocol.as_str())).or_default();
-    }
-    for p in &sandbox.ports {
-        let list = ports.entry(format!("{}/{}", p.container_port, p.protocol.as_str())).or_default();
-        let host_port = if p.is_routed() { String::new() } else { p.host_port.to_string() };
-        list.push(PortBinding { host_ip: p.host_ip.to_string(), host_port });
-    }
-    ports
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r_net_11_forms_of_ports() {
-        let check = |text: &str, expect: Option<(u16, u16, Protocol)>| {
-            let got = port_range(text).ok().map(|(r, p)| (*r.start(), *r.end(), p));
-            assert_eq!(got, expect, "{text}");
-        };
-        check("80", Some((80, 80, Protocol::Tcp)));
-        check("80/tcp", Some((80, 80, Protocol::Tcp)));
-        check("53/UDP", Some((53, 53, Protocol::Udp)));
-        check("7000-7002/sctp", Some((7000, 7002, Protocol::Sctp)));
-        for bad in ["", "x", "80/xyz", "9-8", "65536", "-1", "80-/tcp"] {
-            check(bad, None);
-        }
-    }
 }

@@ -14,7 +14,8 @@ use wharf_sys::failpoint;
 
 use super::etc::{self, Resolver};
 use super::handle::Live;
-use super::network::{self, Mode, endpoint_request};
+use super::mode::{self, Mode};
+use super::network::{self, endpoint_request};
 use super::record::Declared;
 use crate::{Error, Inner, Result, blocking};
 
@@ -32,7 +33,7 @@ pub(crate) fn complete(
     networking: &mut NetworkingConfig,
 ) -> Result<()> {
     let mut all = networking.endpoints_config.take().unwrap_or_default();
-    let main = match network::mode(host) {
+    let main = match mode::mode(host) {
         Mode::Container(_) => return Ok(()),
         Mode::Host => "host".to_owned(),
         Mode::Own(name) => canonical(inner, &name),
@@ -42,7 +43,7 @@ pub(crate) fn complete(
     if settings.mac_address.is_empty() {
         settings.mac_address.clone_from(&config.mac_address);
     }
-    if network::is_user_defined(&main) && settings.links.is_none() {
+    if mode::is_user_defined(&main) && settings.links.is_none() {
         settings.links = host.links.clone().filter(|links| !links.is_empty());
     }
     if all.len() > 1 && matches!(main.as_str(), "host" | "none") {
@@ -111,13 +112,13 @@ fn check(network: &Network, settings: &EndpointSettings) -> Result<(), String> {
 
 /// Whether a container was taken off every network.
 pub(crate) fn is_nowhere(declared: &Declared) -> bool {
-    let own = matches!(network::mode(&declared.host_config), Mode::Own(_));
+    let own = matches!(mode::mode(&declared.host_config), Mode::Own(_));
     own && declared.networking.endpoints_config.as_ref().is_none_or(|all| all.is_empty())
 }
 
 /// Keeps the static addresses of a new container for it.
 pub(crate) fn reserve(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<()> {
-    if matches!(network::mode(&declared.host_config), Mode::Container(_)) {
+    if matches!(mode::mode(&declared.host_config), Mode::Container(_)) {
         return Ok(());
     }
     for (name, settings) in declared.networking.endpoints_config.iter().flatten() {
@@ -141,7 +142,7 @@ pub(crate) fn refused(error: wharf_net::Error) -> Error {
 /// Whether a container that is there can get a place on a network.
 pub(crate) fn may_join(network: &Network, host: &HostConfig, settings: &EndpointSettings) -> Result<()> {
     let forbidden = |text: &str| Err(Error::Forbidden(text.into()));
-    match (network.driver, network::mode(host)) {
+    match (network.driver, mode::mode(host)) {
         // told to whoever starts it
         _ if network.config_only => Ok(()),
         (Driver::Host, _) => {
@@ -262,7 +263,7 @@ fn ask_embedded(inner: &Inner, id: &ContainerId, declared: &Declared) {
 
 /// At the start of the daemon: finishes changes that a crash cut off.
 pub(crate) fn agree(inner: &Inner, id: &ContainerId, declared: &Declared, pid: u32) {
-    if !matches!(network::mode(&declared.host_config), Mode::Own(_)) {
+    if !matches!(mode::mode(&declared.host_config), Mode::Own(_)) {
         return;
     }
     let Some(sandbox) = inner.networks.sandbox(id) else { return };

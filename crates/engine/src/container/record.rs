@@ -17,8 +17,7 @@ use wharf_api::container::{Config, HostConfig, NetworkingConfig};
 use wharf_spec::id::{ContainerId, ImageId};
 use wharf_state::{Db, Migrations, Table, Transaction};
 
-use super::links::LinkTo;
-use super::snapshot::{Health, MountPoint};
+use super::snapshot::{Health, LinkTo, MountPoint};
 use super::state::State;
 use crate::{Error, Result};
 

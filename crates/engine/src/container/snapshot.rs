@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use wharf_api::container::{Config, HostConfig};
 use wharf_spec::id::{ContainerId, EndpointId, ImageId, NetworkId, SandboxId};
 
-use super::links::LinkTo;
 use super::state::State;
 
 /// A container as it is at one moment.
@@ -56,6 +56,15 @@ pub struct Container {
     pub links: Vec<LinkTo>,
     /// Health check, where there is one.
     pub health: Option<Arc<Health>>,
+}
+
+/// The source of a link, under the name that the receiver has for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkTo {
+    /// Whose ports and environment.
+    pub source: ContainerId,
+    /// The receiver's name for it.
+    pub alias: String,
 }
 
 /// The files that the engine keeps for a container; empty until they exist.

@@ -30,7 +30,8 @@ use wharf_sys::failpoint;
 
 use super::etc::{self, Resolver};
 use super::handle::Live;
-use super::network::{self, Mode};
+use super::mode::{self, Mode};
+use super::network;
 use super::record::Declared;
 use super::snapshot::{Container, Files};
 use super::{links, log, places, rootfs, sources};
@@ -234,7 +235,7 @@ impl Others {
             shm = Some(inner.shm_folder(&donor.id));
         }
         let mut netns = None;
-        if let Mode::Container(name) = network::mode(host) {
+        if let Mode::Container(name) = mode::mode(host) {
             if let Err(error) = inner.index.resolve(&name) {
                 return Err(Error::System(format!("joining network namespace of container: {error}")));
             }
@@ -251,7 +252,7 @@ fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Optio
     let host = &declared.host_config;
     let path = inner.container_folder(id).join("hosts");
     let names = network::host_names(declared);
-    let netns = match network::mode(host) {
+    let netns = match mode::mode(host) {
         Mode::Container(_) => return Ok(None),
         Mode::Host => {
             let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
@@ -282,7 +283,7 @@ fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Optio
 
 /// The files that a container has in `/etc`: its own, or those of the one whose network it shares.
 fn etc_folder(inner: &Inner, id: &ContainerId, host: &HostConfig) -> Result<PathBuf> {
-    match network::mode(host) {
+    match mode::mode(host) {
         Mode::Container(other) => Ok(inner.container_folder(&inner.index.resolve(&other)?.id)),
         _ => Ok(inner.container_folder(id)),
     }
@@ -332,7 +333,7 @@ fn prepare(inner: &Inner, id: &ContainerId, declared: &Declared, join: Join, shm
         std::fs::set_permissions(own, everybody).map_err(|e| Error::system("chmod shared memory", e))?;
     }
     ground.shm = shm.or(ground.shm);
-    if let Mode::Container(other) = network::mode(host) {
+    if let Mode::Container(other) = mode::mode(host) {
         // it goes by the name of the one whose addresses it has
         ground.hostname.clone_from(&inner.index.resolve(&other)?.container().config.hostname);
     }
@@ -405,14 +406,14 @@ fn write_files(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<F
         return Ok(files);
     }
     etc::write(&files.hostname, &format!("{}\n", declared.config.hostname))?;
-    if let Mode::Container(other) = network::mode(&declared.host_config) {
+    if let Mode::Container(other) = mode::mode(&declared.host_config) {
         let other = inner.container_folder(&inner.index.resolve(&other)?.id).join("resolv.conf");
         std::fs::copy(other, &files.resolv_conf).map_err(|e| Error::system("copy resolv.conf", e))?;
         return Ok(files);
     }
     let of_host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let host = &declared.host_config;
-    let resolver = match network::mode(host) {
+    let resolver = match mode::mode(host) {
         Mode::Host => Resolver::Host,
         _ if inner.networks.answers_names(&network::wish(inner, id, declared)?) => Resolver::Embedded,
         _ => Resolver::Outside,
@@ -431,12 +432,12 @@ fn request(
 ) -> Result<LaunchRequest> {
     let Prepared { cgroup, mut spec, root, origins } = prepared;
     let root = runtime_root(root)?;
-    let (plan, foreign) = match runtimes::find(&inner.live(), &declared.host_config.runtime)? {
+    let (plan, foreign) = match runtimes::find(&inner.live().runtimes, &declared.host_config.runtime)? {
         Some(runtime) => {
             sources::as_paths(&mut spec, &origins)?;
             let devices = runtimes::device_rules(&declared.host_config)?;
             let dir = inner.run_folder(id);
-            let netns = !matches!(network::mode(&declared.host_config), Mode::Host);
+            let netns = !matches!(mode::mode(&declared.host_config), Mode::Host);
             (Vec::new(), Some(runtimes::bundle(runtime, &dir, spec, &root, netns, &devices)?))
         }
         None => {

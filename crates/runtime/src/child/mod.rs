@@ -9,6 +9,7 @@
 //! system calls over what the plan and [`Prepared`] hold already.
 
 mod console;
+mod copy_up;
 mod dev;
 mod finish;
 mod hide;

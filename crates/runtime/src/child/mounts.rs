@@ -40,7 +40,7 @@ fn one(step: &MountStep, i: usize, root: BorrowedFd<'_>, opened: Option<&OwnedFd
             let tree = filesystem(kind, source, options, step.set).at(Step::Mount, i)?;
             attributes(step, i, &tree)?;
             if step.copy_up {
-                super::dev::copy_tree(target.as_fd(), tree.as_fd()).at(Step::CopyUp, i)?;
+                super::copy_up::tree(target.as_fd(), tree.as_fd()).at(Step::CopyUp, i)?;
             }
             attach(&tree, &target).at(Step::Mount, i)
         }
