@@ -192,10 +192,8 @@ static CONTAINER_EXEC_FLAGS: &[Flag] = &[
 static CONTAINER_EXPORT_FLAGS: &[Flag] =
     &[Flag::new("output", Kind::Text, "Write to a file, instead of STDOUT").short('o')];
 
-static CONTAINER_INSPECT_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
-    Flag::new("size", Kind::Bool, "Display total file sizes").short('s'),
-];
+static CONTAINER_INSPECT_FLAGS: &[Flag] =
+    &[Flag::FORMAT.short('f'), Flag::new("size", Kind::Bool, "Display total file sizes").short('s')];
 
 static CONTAINER_KILL_FLAGS: &[Flag] = &[Flag::new("signal", Kind::Text, "Signal to send to the container").short('s')];
 
@@ -219,11 +217,7 @@ static CONTAINER_LOGS_FLAGS: &[Flag] = &[
 static CONTAINER_LS_FLAGS: &[Flag] = &[
     Flag::new("all", Kind::Bool, "Show all containers (default shows just running)").short('a'),
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
+    Flag::FORMAT_TABLE,
     Flag::new("last", Kind::Int, "Show n last created containers (includes all states) (default -1)").short('n'),
     Flag::new("latest", Kind::Bool, "Show the latest created container (includes all states)").short('l'),
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
@@ -258,11 +252,7 @@ static CONTAINER_START_FLAGS: &[Flag] = &[
 
 static CONTAINER_STATS_FLAGS: &[Flag] = &[
     Flag::new("all", Kind::Bool, "Show all containers (default shows just running)").short('a'),
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
+    Flag::FORMAT_TABLE,
     Flag::new("no-stream", Kind::Bool, "Disable streaming stats and only pull the first result"),
     Flag::new("no-trunc", Kind::Bool, "Do not truncate output"),
 ];

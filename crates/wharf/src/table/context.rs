@@ -8,18 +8,10 @@ static CONTEXT_CREATE_FLAGS: &[Flag] = &[
     Flag::new("from", Kind::Text, "create context from a named context"),
 ];
 
-static CONTEXT_INSPECT_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
-];
+static CONTEXT_INSPECT_FLAGS: &[Flag] = &[Flag::FORMAT.short('f')];
 
-static CONTEXT_LS_FLAGS: &[Flag] = &[
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
-    Flag::new("quiet", Kind::Bool, "Only show context names").short('q'),
-];
+static CONTEXT_LS_FLAGS: &[Flag] =
+    &[Flag::FORMAT_TABLE, Flag::new("quiet", Kind::Bool, "Only show context names").short('q')];
 
 static CONTEXT_RM_FLAGS: &[Flag] =
     &[Flag::new("force", Kind::Bool, "Force the removal of a context in use").short('f')];

@@ -40,11 +40,7 @@ static IMAGE_BUILD_FLAGS: &[Flag] = &[
 ];
 
 static IMAGE_HISTORY_FLAGS: &[Flag] = &[
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
+    Flag::FORMAT_TABLE,
     Flag::new("human", Kind::Bool, "Print sizes and dates in human readable format (default true)").short('H'),
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
     Flag::new(
@@ -62,8 +58,12 @@ static IMAGE_IMPORT_FLAGS: &[Flag] = &[
 ];
 
 static IMAGE_INSPECT_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
-    Flag::new("platform", Kind::Text, "Inspect a specific platform of the multi-platform image.\nIf the image or the server is not multi-platform capable, the command will error out if the platform does not match.\n'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)"),
+    Flag::FORMAT.short('f'),
+    Flag::new(
+        "platform",
+        Kind::Text,
+        "Inspect a specific platform of the multi-platform image.\nIf the image or the server is not multi-platform capable, the command will error out if the platform does not match.\n'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)",
+    ),
 ];
 
 static IMAGE_LOAD_FLAGS: &[Flag] = &[
@@ -80,11 +80,7 @@ static IMAGE_LS_FLAGS: &[Flag] = &[
     Flag::new("all", Kind::Bool, "Show all images (default hides intermediate images)").short('a'),
     Flag::new("digests", Kind::Bool, "Show digests"),
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
+    Flag::FORMAT_TABLE,
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
     Flag::new("quiet", Kind::Bool, "Only show image IDs").short('q'),
     Flag::new("tree", Kind::Bool, "List multi-platform images as a tree (EXPERIMENTAL)"),

@@ -142,6 +142,19 @@ impl Flag {
         Self { long, short: None, kind, usage, needs: Needs::Nothing, hidden: false, deprecated: None }
     }
 
+    /// The `--format` of commands that show objects.
+    const FORMAT: Self = Self::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    );
+    /// The `--format` of commands that show tables.
+    const FORMAT_TABLE: Self = Self::new(
+        "format",
+        Kind::Text,
+        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
+    );
+
     /// The `--help` that commands list which use `-h` for something else.
     pub(crate) const fn help() -> Self {
         Self::new("help", Kind::Bool, "Print usage")

@@ -39,18 +39,12 @@ static NETWORK_CREATE_FLAGS: &[Flag] = &[
 static NETWORK_DISCONNECT_FLAGS: &[Flag] =
     &[Flag::new("force", Kind::Bool, "Force the container to disconnect from a network").short('f')];
 
-static NETWORK_INSPECT_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
-    Flag::new("verbose", Kind::Bool, "Verbose output for diagnostics").short('v'),
-];
+static NETWORK_INSPECT_FLAGS: &[Flag] =
+    &[Flag::FORMAT.short('f'), Flag::new("verbose", Kind::Bool, "Verbose output for diagnostics").short('v')];
 
 static NETWORK_LS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Provide filter values (e.g. \"driver=bridge\")").short('f'),
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
+    Flag::FORMAT_TABLE,
     Flag::new("no-trunc", Kind::Bool, "Do not truncate the output"),
     Flag::new("quiet", Kind::Bool, "Only display network IDs").short('q'),
 ];

@@ -44,9 +44,7 @@ static PLUGIN_DISABLE_FLAGS: &[Flag] =
 static PLUGIN_ENABLE_FLAGS: &[Flag] =
     &[Flag::new("timeout", Kind::Int, "HTTP client timeout (in seconds) (default 30)")];
 
-static PLUGIN_INSPECT_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
-];
+static PLUGIN_INSPECT_FLAGS: &[Flag] = &[Flag::FORMAT.short('f')];
 
 static PLUGIN_INSTALL_FLAGS: &[Flag] = &[
     Flag::new("alias", Kind::Text, "Local name for plugin"),
@@ -57,11 +55,7 @@ static PLUGIN_INSTALL_FLAGS: &[Flag] = &[
 
 static PLUGIN_LS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Provide filter values (e.g. \"enabled=true\")").short('f'),
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
+    Flag::FORMAT_TABLE,
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
     Flag::new("quiet", Kind::Bool, "Only display plugin IDs").short('q'),
 ];

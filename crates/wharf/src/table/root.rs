@@ -235,99 +235,6 @@ static VOLUME: Command = Command {
     ..Command::EMPTY
 };
 
-static CONFIG: Command = Command {
-    name: "config",
-    usage: "COMMAND",
-    about: "Manage Swarm configs",
-    commands: &[&swarm::CONFIG_CREATE, &swarm::CONFIG_INSPECT, &swarm::CONFIG_LS, &swarm::CONFIG_RM],
-    section: Section::Swarm,
-    needs: Needs::SwarmManager,
-    ..Command::EMPTY
-};
-
-static NODE: Command = Command {
-    name: "node",
-    usage: "COMMAND",
-    about: "Manage Swarm nodes",
-    commands: &[
-        &swarm::NODE_DEMOTE,
-        &swarm::NODE_INSPECT,
-        &swarm::NODE_LS,
-        &swarm::NODE_PROMOTE,
-        &swarm::NODE_PS,
-        &swarm::NODE_RM,
-        &swarm::NODE_UPDATE,
-    ],
-    section: Section::Swarm,
-    needs: Needs::SwarmManager,
-    ..Command::EMPTY
-};
-
-static SECRET: Command = Command {
-    name: "secret",
-    usage: "COMMAND",
-    about: "Manage Swarm secrets",
-    commands: &[&swarm::SECRET_CREATE, &swarm::SECRET_INSPECT, &swarm::SECRET_LS, &swarm::SECRET_RM],
-    section: Section::Swarm,
-    needs: Needs::SwarmManager,
-    ..Command::EMPTY
-};
-
-static SERVICE: Command = Command {
-    name: "service",
-    usage: "COMMAND",
-    about: "Manage Swarm services",
-    commands: &[
-        &swarm::SERVICE_CREATE,
-        &swarm::SERVICE_INSPECT,
-        &swarm::SERVICE_LOGS,
-        &swarm::SERVICE_LS,
-        &swarm::SERVICE_PS,
-        &swarm::SERVICE_RM,
-        &swarm::SERVICE_ROLLBACK,
-        &swarm::SERVICE_SCALE,
-        &swarm::SERVICE_UPDATE,
-    ],
-    section: Section::Swarm,
-    needs: Needs::SwarmManager,
-    ..Command::EMPTY
-};
-
-static STACK: Command = Command {
-    name: "stack",
-    usage: "COMMAND",
-    about: "Manage Swarm stacks",
-    commands: &[
-        &swarm::STACK_CONFIG,
-        &swarm::STACK_DEPLOY,
-        &swarm::STACK_LS,
-        &swarm::STACK_PS,
-        &swarm::STACK_RM,
-        &swarm::STACK_SERVICES,
-    ],
-    section: Section::Swarm,
-    needs: Needs::SwarmManager,
-    ..Command::EMPTY
-};
-
-static SWARM: Command = Command {
-    name: "swarm",
-    usage: "COMMAND",
-    about: "Manage Swarm",
-    commands: &[
-        &swarm::SWARM_CA,
-        &swarm::SWARM_INIT,
-        &swarm::SWARM_JOIN,
-        &swarm::SWARM_JOIN_TOKEN,
-        &swarm::SWARM_LEAVE,
-        &swarm::SWARM_UNLOCK,
-        &swarm::SWARM_UNLOCK_KEY,
-        &swarm::SWARM_UPDATE,
-    ],
-    section: Section::Swarm,
-    ..Command::EMPTY
-};
-
 static ATTACH: Command = container::CONTAINER_ATTACH.called("attach", "[OPTIONS] CONTAINER", Section::Plain);
 
 static COMMIT: Command =
@@ -449,12 +356,12 @@ pub(crate) static ROOT: Command = Command {
         &SYSTEM,
         &TRUST,
         &VOLUME,
-        &CONFIG,
-        &NODE,
-        &SECRET,
-        &SERVICE,
-        &STACK,
-        &SWARM,
+        &swarm::CONFIG,
+        &swarm::NODE,
+        &swarm::SECRET,
+        &swarm::SERVICE,
+        &swarm::STACK,
+        &swarm::SWARM,
         &ATTACH,
         &COMMIT,
         &CP,

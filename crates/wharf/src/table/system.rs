@@ -2,29 +2,17 @@
 
 use super::{Action, Args, Check, Command, Flag, Kind, Needs};
 
-static SYSTEM_DF_FLAGS: &[Flag] = &[
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
-    Flag::new("verbose", Kind::Bool, "Show detailed information on space usage").short('v'),
-];
+static SYSTEM_DF_FLAGS: &[Flag] =
+    &[Flag::FORMAT_TABLE, Flag::new("verbose", Kind::Bool, "Show detailed information on space usage").short('v')];
 
 static SYSTEM_EVENTS_FLAGS: &[Flag] = &[
     Flag::new("filter", Kind::Filter, "Filter output based on conditions provided").short('f'),
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
+    Flag::FORMAT,
     Flag::new("since", Kind::Text, "Show all events created since timestamp"),
     Flag::new("until", Kind::Text, "Stream events until this timestamp"),
 ];
 
-static SYSTEM_INFO_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
-];
+static SYSTEM_INFO_FLAGS: &[Flag] = &[Flag::FORMAT.short('f')];
 
 static SYSTEM_PRUNE_FLAGS: &[Flag] = &[
     Flag::new("all", Kind::Bool, "Remove all unused images not just dangling ones").short('a'),
@@ -34,7 +22,7 @@ static SYSTEM_PRUNE_FLAGS: &[Flag] = &[
 ];
 
 static INSPECT_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
+    Flag::FORMAT.short('f'),
     Flag::new("size", Kind::Bool, "Display total file sizes if the type is container").short('s'),
     Flag::new("type", Kind::Text, "Only inspect objects of the given type"),
 ];
@@ -52,9 +40,7 @@ static SEARCH_FLAGS: &[Flag] = &[
     Flag::new("no-trunc", Kind::Bool, "Don't truncate output"),
 ];
 
-static VERSION_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
-];
+static VERSION_FLAGS: &[Flag] = &[Flag::FORMAT.short('f')];
 
 static BUILDER_BUILD_FLAGS: &[Flag] = &[
     Flag::new("add-host", Kind::List(Check::AddHost), "Add a custom host-to-IP mapping (\"host:ip\")"),

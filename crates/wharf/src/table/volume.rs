@@ -40,19 +40,13 @@ static VOLUME_CREATE_FLAGS: &[Flag] = &[
         .needs(Needs::SwarmManager),
 ];
 
-static VOLUME_INSPECT_FLAGS: &[Flag] = &[
-    Flag::new("format", Kind::Text, "Format output using a custom template:\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates").short('f'),
-];
+static VOLUME_INSPECT_FLAGS: &[Flag] = &[Flag::FORMAT.short('f')];
 
 static VOLUME_LS_FLAGS: &[Flag] = &[
     Flag::new("cluster", Kind::Bool, "Display only cluster volumes, and use cluster volume list formatting")
         .needs(Needs::SwarmManager),
     Flag::new("filter", Kind::Filter, "Provide filter values (e.g. \"dangling=true\")").short('f'),
-    Flag::new(
-        "format",
-        Kind::Text,
-        "Format output using a custom template:\n'table':            Print output in table format with column headers (default)\n'table TEMPLATE':   Print output in table format using the given Go template\n'json':             Print in JSON format\n'TEMPLATE':         Print output using the given Go template.\nRefer to https://docs.docker.com/go/formatting/ for more information about formatting output with templates",
-    ),
+    Flag::FORMAT_TABLE,
     Flag::new("quiet", Kind::Bool, "Only display volume names").short('q'),
 ];
 
