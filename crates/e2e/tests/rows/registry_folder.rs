@@ -3,7 +3,7 @@
 use crate::registry_protocol::{digest, manifest, push_blob, put_manifest, refused, registry};
 use serde_json::json;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wharf_testkit::{Host, Output, Registry, eventually, program, read_response};
@@ -283,11 +283,16 @@ fn r_reg_03_sigterm_lets_open_requests_finish() {
     let (_host, registry) = registry(&[]);
     let place = registry.send("POST", "/v2/a/blobs/uploads/", &[], b"").header("location").expect("a place").to_owned();
     let mut stream = registry.connect();
-    let head =
-        format!("PUT {place}?digest={} HTTP/1.1\r\nHost: r\r\nContent-Length: 8\r\n\r\nhalf", digest(b"halfhalf"));
+    let head = format!(
+        "PUT {place}?digest={} HTTP/1.1\r\nHost: r\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n",
+        digest(b"halfhalf")
+    );
     stream.write_all(head.as_bytes()).expect("sent");
-    // the request has begun when its session is busy: a second one would have to wait, so the log is what tells; a blob is there
-    // only if it was let finish
+    // with this the request has begun
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).expect("an interim answer");
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"half").expect("sent");
     registry.ask_to_stop();
     eventually("new connections are refused", || registry.try_send("GET", "/v2/", &[], &[]).is_err().then_some(()));
     stream.write_all(b"half").expect("the connection is still served");
