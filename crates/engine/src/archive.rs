@@ -196,6 +196,7 @@ fn extract(
         check: &|| Ok(()),
     };
     let input = Decoder::new(source).map_err(|e| refused(e, &whole))?;
+    let _held = wharf_sys::quota::HeldToLimits::begin();
     wharf_archive::extract(folder.as_fd(), input, &how).map(drop).map_err(|error| refused(error, &whole))
 }
 

@@ -80,9 +80,6 @@ fn overlay_works(root: &Path) -> Result<()> {
     })
 }
 
-/// `f_type` of btrfs.
-const BTRFS_MAGIC: u64 = 0x9123_683e;
-
 impl Driver {
     /// Whether the driver works on the file system that holds `root`.
     ///
@@ -94,8 +91,8 @@ impl Driver {
             Self::Overlay2 => return overlay_works(root),
             Self::Btrfs => {}
         }
-        let stat = rustix::fs::statfs(root).map_err(Error::io("statfs", root))?;
-        if u64::try_from(stat.f_type).unwrap_or(0) & 0xffff_ffff == BTRFS_MAGIC {
+        let fd = std::fs::File::open(root).map_err(Error::io("open", root))?;
+        if wharf_sys::btrfs::is_btrfs(fd).map_err(Error::io("statfs", root))? {
             return Ok(());
         }
         Err(Error::Unsupported(format!(

@@ -31,10 +31,6 @@ const OVERLAY_OPTIONS: [(&str, &str); 3] = [("index", "off"), ("redirect_dir", "
 
 /// Numbers of containers' quota projects have this bit.
 const OWN_PROJECTS: u32 = 1 << 31;
-/// The project by which it is found out whether limits hold; no container has it.
-const PROBE: u32 = u32::MAX - 1;
-/// A limit of one block, in bytes.
-const BLOCK: u64 = 1024;
 
 impl Store {
     /// Makes the folders of a new container on `image` (`None`: an empty file system). No mount, no process. `limit`: most bytes
@@ -100,13 +96,7 @@ impl Store {
         if self.driver() != Driver::Overlay2 {
             return false;
         }
-        let Ok(base) = File::open(self.layout().base()) else { return false };
-        // a quota can be known and not be enforced: only a limit that is there again when asked for is one
-        let probe = quota::set_project_limit(&base, PROBE, BLOCK)
-            .and_then(|()| quota::project_quota(&base, PROBE))
-            .is_ok_and(|quota| quota.limit == BLOCK);
-        let _ = quota::set_project_limit(&base, PROBE, 0);
-        probe
+        File::open(self.layout().base()).is_ok_and(quota::enforces_project_limits)
     }
 
     /// A project that no other snapshot has, by the container's own name, away from those that people and volumes choose.
@@ -115,7 +105,7 @@ impl Store {
         let rows = self.snapshot_rows();
         let taken: HashSet<u32> = rows.values().filter_map(|row| row.project).map(|project| project.id).collect();
         let own = |n: u32| OWN_PROJECTS | start.wrapping_add(n);
-        (0..).map(own).find(|id| *id != PROBE && !taken.contains(id)).unwrap_or(OWN_PROJECTS)
+        (0..).map(own).find(|id| *id != u32::MAX && !taken.contains(id)).unwrap_or(OWN_PROJECTS)
     }
 
     /// Folders of a stack of layers, opened, top first.

@@ -4,6 +4,7 @@
 //! Here is the rest: one module per noun of the kernel's own vocabulary. Every function returns the kernel's errno.
 
 pub mod bpf;
+pub mod btrfs;
 pub mod clone;
 pub mod early;
 pub mod exec;

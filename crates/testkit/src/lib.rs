@@ -28,7 +28,7 @@ pub use image::busybox_archive;
 pub use peers::peers;
 pub use registry::{Connection, Registry};
 pub use terminal::Terminal;
-pub use vm::virtual_machine;
+pub use vm::{virtual_machine, virtual_machine_with};
 pub use wait::{eventually, wait_readable};
 
 /// The image every host is given: busybox with one link per applet and `CMD ["sh"]`.

@@ -1,11 +1,14 @@
 # Boots Debian's cloud kernel in qemu (no KVM needed) with pure cgroup v2, our executables and busybox, and runs a script in it.
 #
-#   vm.sh FOLDER BIN SCRIPT    FOLDER keeps the kernel between runs; BIN holds the four executables
+#   vm.sh FOLDER BIN SCRIPT [DISK...]    FOLDER keeps the kernel between runs; BIN holds the four executables; DISKs are images
+#                                        of file systems, in the machine /dev/vda, /dev/vdb ...
 #
 # Prints what the script printed; its exit status is this program's. Needs qemu-system-x86, busybox-static, apt, binutils.
 set -euo pipefail
 folder=$1 bin=$2 script=$3
+shift 3
 modules="overlay bridge veth nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_reject_inet nft_redir nft_compat nf_nat nf_conntrack"
+if [ $# -gt 0 ]; then modules="virtio_pci virtio_blk loop quota_v2 xfs btrfs $modules"; fi
 
 # One test fetches, the others wait: two that unpack over each other would boot half a kernel.
 kernel() {
@@ -36,7 +39,7 @@ module_files() {
 
 initramfs() {
   local root=$1 applet
-  mkdir -p "$root"/{bin,etc,proc,sys,dev,tmp,run,var/lib,root,modules,new}
+  mkdir -p "$root"/{bin,mnt,etc,proc,sys,dev,tmp,run,var/lib,root,modules,new}
   cp /bin/busybox "$root/bin/"
   for applet in $(/bin/busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
   for program in wharf wharfd wharf-shim wharf-oci; do
@@ -51,7 +54,7 @@ initramfs() {
   cat >"$root/init" <<'INIT'
 #!/bin/sh
 mount -t tmpfs -o mode=755,size=80% tmpfs /new
-cp -a /bin /etc /modules /script /second /tmp /root /var /new/
+cp -a /bin /etc /mnt /modules /script /second /tmp /root /var /new/
 mkdir /new/proc /new/sys /new/dev /new/run
 exec switch_root /new /second
 INIT
@@ -77,11 +80,14 @@ INIT
   (cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$2"
 }
 
+drives=()
+for disk in "$@"; do drives+=(-drive "file=$disk,format=raw,if=virtio,cache=unsafe"); done
+
 kernel
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 initramfs "$work/root" "$work/initramfs"
-timeout 300 qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 1500 -nographic -no-reboot -nodefaults -serial stdio \
+timeout 300 qemu-system-x86_64 -machine q35,accel=tcg -cpu max -smp 2 -m 1500 -nographic -no-reboot -nodefaults -serial stdio "${drives[@]}" \
   -kernel "$folder"/tree/boot/vmlinuz-* -initrd "$work/initramfs" -append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all" \
   </dev/null >"$work/serial" 2>&1 || true
 tr -d "\r" <"$work/serial" | awk "/VM-BEGIN\$/ {on = 1; next} /^VM-END/ {on = 0} on"

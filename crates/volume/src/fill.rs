@@ -7,8 +7,8 @@
 //!   remove the empty folder
 //! ```
 //!
-//! `<fill>` lies beside `_data` where the volume is a folder, and inside the mount (with a name that starts with [`MARK`])
-//! where it is a file system of its own: a rename must not leave a file system.
+//! `<fill>` lies beside `_data` where the volume is a folder of the same file system, and inside it (with a name that starts with
+//! [`MARK`]) where it is a file system or a subvolume of its own: a rename must not leave either.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -48,12 +48,14 @@ pub(crate) enum Existing {
 }
 
 impl Place {
-    /// `base` is the volume's root; `beside`: the folder that it lies in, when that is the same file system.
+    /// `base` is the volume's root; `beside`: the folder that it lies in.
     pub(crate) fn open(base: &Path, beside: Option<&Path>) -> Result<Place> {
         let base_fd = folder(base)?;
+        let device = |fd: &OwnedFd| fs::fstat(fd).map(|stat| stat.st_dev).map_err(Error::io("stat", base));
+        let beside = beside.map(folder).transpose()?;
         let (side, prefix) = match beside {
-            Some(path) => (folder(path)?, ""),
-            None => (folder(base)?, MARK),
+            Some(side) if device(&side)? == device(&base_fd)? => (side, ""),
+            _ => (folder(base)?, MARK),
         };
         Ok(Place { base: base_fd, side, prefix, shown: base.to_owned() })
     }
@@ -112,7 +114,10 @@ impl Place {
         if let Some(project) = project {
             wharf_sys::quota::set_project(&staged, project).map_err(self.failed("set quota project of"))?;
         }
-        prepare(staged.as_fd())?;
+        {
+            let _held = wharf_sys::quota::HeldToLimits::begin();
+            prepare(staged.as_fd())?;
+        }
         failpoint::hit("volume.fill.after_prepare").map_err(self.failed("fail point"))?;
         if !copy::is_empty(&staged).map_err(self.failed("read"))? {
             fs::syncfs(&staged).map_err(self.failed("sync"))?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   <root>/<name>/_data        the files, or where they are mounted while somebody uses them
-//!   <root>/<name>/image        the file system of a volume with a limit (where there are no project quotas)
+//!   <root>/<name>/image        the file system of a volume with a limit (where the data root's has no quotas)
 //!   <root>/<name>/snapshots/   copies of the files, by name
 //!   <root>/.new-<n>-<name>     being prepared       (no volume's name begins with a dot)
 //!   <root>/.gone-<n>-<name>    being removed
@@ -215,6 +215,14 @@ impl Volumes {
         }
     }
 
+    /// Says that `user` uses none any more.
+    pub fn release_all(&self, user: &str) {
+        self.shared.world().users.retain(|_, users| {
+            users.remove(user);
+            !users.is_empty()
+        });
+    }
+
     /// Who uses it.
     pub fn users(&self, name: &str) -> Vec<String> {
         self.shared.world().users.get(name).map(|users| users.iter().cloned().collect()).unwrap_or_default()
@@ -244,7 +252,7 @@ impl Volumes {
         let data = shared.data(name);
         let path = match &volume.backing {
             Backing::Plugin => shared.plugins.find(&volume.driver)?.mount(name, user)?,
-            Backing::Folder | Backing::Project { .. } => {
+            Backing::Folder | Backing::Project { .. } | Backing::Subvolume { .. } => {
                 match fs::create_dir(&data) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                         fs::create_dir_all(&data).map_err(Error::io("mkdir", &data))?;
@@ -353,7 +361,7 @@ impl Volumes {
         let bytes = match &volume.backing {
             Backing::Image { .. } => size::image_use(&self.shared.folder(name)),
             Backing::Plugin | Backing::Foreign(_) => return -1,
-            Backing::Folder | Backing::Project { .. } => {
+            Backing::Folder | Backing::Project { .. } | Backing::Subvolume { .. } => {
                 let data = self.data(name);
                 let open = rustix::fs::open(&data, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
                 match open.ok().and_then(|fd| wharf_archive::size(fd.as_fd()).ok()) {
@@ -413,10 +421,7 @@ impl Volumes {
     }
 
     fn project(&self, name: &str) -> Option<u32> {
-        match self.get(name).ok()?.backing {
-            Backing::Project { id, .. } => Some(id),
-            _ => None,
-        }
+        self.get(name).ok()?.backing.project()
     }
 }
 

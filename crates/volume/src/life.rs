@@ -8,7 +8,6 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use wharf_sys::failpoint;
 
-use crate::open::remove_tree;
 use crate::options::Wish;
 use crate::row::{Backing, Volume};
 use crate::{Error, LOCAL, Request, Result, Shared, Volumes, mount, options, size};
@@ -116,7 +115,7 @@ impl Volumes {
             let data = staged.join("_data");
             fs::create_dir_all(&data).map_err(Error::io("mkdir", &data))?;
             if let Wish::Sized(limit) = wish {
-                volume.backing = size::prepare(&staged, limit, self.fresh_project())?;
+                volume.backing = shared.limit(&staged, limit)?;
                 injected("volume.create.after_size")?;
             }
             fill_staged(&staged, &volume.backing, contents)?;
@@ -125,7 +124,7 @@ impl Volumes {
             shared.put(&volume, None)
         })();
         if let Err(error) = made {
-            discard(&staged);
+            discard(shared, &staged);
             return Err(error);
         }
         injected("volume.create.after_intent")?;
@@ -141,15 +140,6 @@ impl Volumes {
         injected("volume.create.after_rename")?;
         shared.put(&volume, None)?;
         Ok(self.publish(volume))
-    }
-
-    fn fresh_project(&self) -> u32 {
-        let world = self.shared.world();
-        let used = world.volumes.values().filter_map(|volume| match volume.backing {
-            Backing::Project { id, .. } => Some(id),
-            _ => None,
-        });
-        used.max().map_or(size::FIRST_PROJECT, |id| id + 1)
     }
 
     /// Removes a volume that nobody uses. With `force` one that does not exist is no error.
@@ -235,10 +225,7 @@ fn remove_files(shared: &Shared, volume: &Volume, force: bool) -> Result<()> {
     injected("volume.remove.after_rename")?;
     shared.delete(name)?;
     injected("volume.remove.after_row")?;
-    if let Backing::Project { id, .. } = volume.backing {
-        size::forget(&shared.root, id);
-    }
-    remove_tree(&gone)
+    shared.remove_folder(&gone)
 }
 
 fn fill_staged(staged: &Path, backing: &Backing, contents: Option<Contents<'_>>) -> Result<()> {
@@ -253,6 +240,7 @@ fn fill_staged(staged: &Path, backing: &Backing, contents: Option<Contents<'_>>)
             let _ = fs::remove_dir(data.join("lost+found"));
         }
         let Some(contents) = contents else { return Ok(()) };
+        let _held = wharf_sys::quota::HeldToLimits::begin();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&data, flags, Mode::empty()).map_err(Error::io("open", &data))?;
         contents(std::os::fd::AsFd::as_fd(&fd))?;
@@ -263,8 +251,8 @@ fn fill_staged(staged: &Path, backing: &Backing, contents: Option<Contents<'_>>)
 }
 
 /// Removes a folder that has not become a volume; what stays goes at the next start.
-fn discard(staged: &Path) {
-    let gone = mount::release(&staged.join("_data")).and_then(|()| remove_tree(staged));
+fn discard(shared: &Shared, staged: &Path) {
+    let gone = mount::release(&staged.join("_data")).and_then(|()| shared.remove_folder(staged));
     if let Err(error) = gone {
         tracing::error!(folder = %staged.display(), %error, "remove");
     }

@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 use wharf_state::Db;
 
 use crate::row::{Backing, Volume};
-use crate::{Error, LOCAL, Result, Shared, TABLE, Volumes, World, fill, mount, options, plugin};
+use crate::{Error, LOCAL, Result, Shared, TABLE, Volumes, World, fill, mount, options, plugin, size};
 
 impl Volumes {
     /// Reads the rows and brings folders and rows together. `plugins`: where to look for volume plugins.
@@ -28,13 +28,13 @@ impl Volumes {
         let world = Mutex::new(World { volumes: rows, ..World::default() });
         let number = AtomicU64::new(0);
         let root = root.canonicalize().map_err(Error::io("resolve", root))?;
-        let shared = Shared { root, db, world, freed: Condvar::new(), plugins, number };
+        let shared = Arc::new(Shared { root, db, world, freed: Condvar::new(), plugins, number });
         recover(&shared)?;
-        Ok(Volumes { shared: Arc::new(shared) })
+        Ok(Volumes { shared })
     }
 }
 
-fn recover(shared: &Shared) -> Result<()> {
+fn recover(shared: &Arc<Shared>) -> Result<()> {
     let entries = fs::read_dir(&shared.root).map_err(Error::io("read", &shared.root))?;
     let mut names: Vec<String> = Vec::new();
     for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
@@ -78,10 +78,11 @@ fn recover(shared: &Shared) -> Result<()> {
     }
     if !rubbish.is_empty() {
         // nobody waits for it
+        let shared = shared.clone();
         std::thread::spawn(move || {
             for folder in rubbish {
                 tracing::info!(folder = %folder.display(), "removing what is left of a volume");
-                let gone = mount::release(&folder.join("_data")).and_then(|()| remove_tree(&folder));
+                let gone = mount::release(&folder.join("_data")).and_then(|()| shared.remove_folder(&folder));
                 if let Err(error) = gone {
                     tracing::error!(folder = %folder.display(), %error, "remove");
                 }
@@ -102,11 +103,7 @@ fn adopt(shared: &Shared, name: &str) -> Result<()> {
     tracing::warn!(volume = name, "a volume's folder without a row: taken as a volume");
     let modified = fs::metadata(shared.data(name)).and_then(|meta| meta.modified()).ok();
     let age = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    let image = shared.folder(name).join(crate::size::IMAGE);
-    let backing = match fs::metadata(&image) {
-        Ok(meta) if meta.is_file() => Backing::Image { limit: meta.len() },
-        _ => Backing::Folder,
-    };
+    let backing = size::found(&shared.folder(name));
     let volume = Volume {
         name: name.to_owned(),
         driver: LOCAL.into(),

@@ -46,6 +46,11 @@ pub enum Backing {
         /// Bytes.
         limit: u64,
     },
+    /// In a folder that is a subvolume of btrfs with a limit.
+    Subvolume {
+        /// Bytes.
+        limit: u64,
+    },
     /// In an image file beside its folder, mounted on it while it is used.
     Image {
         /// Bytes.
@@ -62,14 +67,23 @@ impl Backing {
     pub fn limit(&self) -> Option<(u64, &'static str)> {
         match self {
             Backing::Project { limit, .. } => Some((*limit, "project quota")),
+            Backing::Subvolume { limit } => Some((*limit, "btrfs quota")),
             Backing::Image { limit } => Some((*limit, "loop image")),
             Backing::Folder | Backing::Foreign(_) | Backing::Plugin => None,
         }
     }
 
+    /// The quota project of its files.
+    pub(crate) fn project(&self) -> Option<u32> {
+        match self {
+            Backing::Project { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// The files lie in the folder whether the volume is used or not.
     pub(crate) fn is_folder(&self) -> bool {
-        matches!(self, Backing::Folder | Backing::Project { .. })
+        matches!(self, Backing::Folder | Backing::Project { .. } | Backing::Subvolume { .. })
     }
 }
 

@@ -64,6 +64,7 @@ mod listing;
 mod network_kinds;
 mod networks;
 mod ports;
+mod quotas;
 mod recovery;
 mod registries;
 mod registry_folder;

@@ -569,6 +569,15 @@ rows! {
         assert_eq!(inside(&host, cli, &["-v", "copy:/s"], "cat /s/f; dd if=/dev/zero of=/s/big bs=1M count=32 2>/dev/null || echo full"), "kept\nfull");
         host.cli(cli, &["volume", "rm", "small", "copy", "other"]).ok();
         assert!(host.cli(cli, &["volume", "create", "-o", "size=1k", "tiny"]).fails(1).contains("too small"));
+        // what does not fit is not filled by half, and the container that could not be made does not keep the volume
+        host.cli(cli, &["run", "--name", "c2", "busybox", "sh", "-c", "mkdir /seed; head -c 24m /dev/urandom >/seed/f"]).ok();
+        host.cli(cli, &["commit", "c2", "seeded"]).ok();
+        host.cli(cli, &["volume", "create", "-o", "size=16m", "small"]).ok();
+        let said = said_no(host.cli(cli, &["run", "--rm", "-v", "small:/seed", "seeded", "true"]));
+        assert!(said.contains("No space left on device"), "{said}");
+        assert_eq!(inside(&host, cli, &["-v", "small:/s"], "ls -A /s"), "");
+        host.cli(cli, &["rm", "c2"]).ok();
+        host.cli(cli, &["volume", "rm", "small"]).ok();
         assert_eq!(folders(&host), [""; 0]);
         host.assert_no_leaks();
     }
