@@ -37,6 +37,9 @@ impl VolumeArgs {
     }
 }
 
+/// As a limit: none.
+pub const NO_LIMIT: u64 = u64::MAX;
+
 /// Whether `dir` lies on btrfs.
 ///
 /// # Errors
@@ -74,7 +77,8 @@ pub fn subvolume(dir: impl AsFd) -> Result<Option<u64>> {
 pub fn create_subvolume(parent: impl AsFd, name: &CStr) -> Result<()> {
     let args = VolumeArgs::new(name)?;
     // SAFETY: args is valid for reads of the structure.
-    check(unsafe { libc::syscall(libc::SYS_ioctl, parent.as_fd().as_raw_fd(), SUBVOL_CREATE, &raw const args) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_ioctl, parent.as_fd().as_raw_fd(), SUBVOL_CREATE, &raw const args) })
+        .map(drop)
 }
 
 /// Removes the subvolume `name` in `parent` with all its files; its space comes back in the background.
@@ -84,7 +88,8 @@ pub fn create_subvolume(parent: impl AsFd, name: &CStr) -> Result<()> {
 pub fn destroy_subvolume(parent: impl AsFd, name: &CStr) -> Result<()> {
     let args = VolumeArgs::new(name)?;
     // SAFETY: args is valid for reads of the structure.
-    check(unsafe { libc::syscall(libc::SYS_ioctl, parent.as_fd().as_raw_fd(), SNAP_DESTROY, &raw const args) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_ioctl, parent.as_fd().as_raw_fd(), SNAP_DESTROY, &raw const args) })
+        .map(drop)
 }
 
 /// Counts what each subvolume of the file system uses from now on. Doing it twice does no harm.

@@ -121,8 +121,11 @@ fn remove_subvolume(folder: &Path, data: &File) -> Result<()> {
     let parent = open(folder)?;
     match btrfs::destroy_subvolume(&parent, c"_data") {
         Ok(()) => {}
-        // somebody has made subvolumes in it: they go as folders do
-        Err(Errno::NOTEMPTY) => remove_tree(&folder.join("_data"))?,
+        // somebody has made subvolumes in it: they go as folders do, for which a full one has no room
+        Err(Errno::NOTEMPTY) => {
+            btrfs::set_limit(data, number, btrfs::NO_LIMIT).map_err(Error::io("lift quota of", folder))?;
+            remove_tree(&folder.join("_data"))?;
+        }
         Err(errno) => return Err(Error::io("remove subvolume", folder)(errno)),
     }
     // the kernel may be busy with the files still; a group without a subvolume hurts nobody, and numbers are not used twice

@@ -3,7 +3,7 @@
 use crate::registry_folder::certificates;
 use crate::volumes::{Plugin, data, inside, said_no, volume};
 use serde_json::json;
-use wharf_testkit::Host;
+use wharf_testkit::{Cli, Host};
 
 /// `/etc/docker/plugins`, the host's own.
 fn descriptions(host: &Host) -> &'static str {
@@ -169,5 +169,88 @@ rows! {
         assert!(host.cli(cli, &["plugin", "set", "nope", "a=b"]).fails(1).contains("plugin \"nope\" not found"));
         let said = host.cli(cli, &["plugin", "install", "--grant-all-permissions", "vieux/sshfs"]).fails(1);
         assert!(said.contains("installing plugins is not implemented") || said.contains("is not available yet"), "{said}");
+    }
+}
+
+/// A host whose data root is a btrfs of its own.
+fn on_btrfs() -> Host {
+    let mut host = Host::bare();
+    let image = host.dir().join("disk.img").display().to_string();
+    std::fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
+    host.run_outside("mkfs.btrfs", &["-q", &image]).ok();
+    host.run("mkdir", &["-p", &host.data_root().display().to_string()]).ok();
+    host.run("mount", &["-o", "loop", &image, &host.data_root().display().to_string()]).ok();
+    host.start();
+    host.import_busybox();
+    host
+}
+
+#[test]
+fn r_vol_08_subvolumes_of_btrfs() {
+    for cli in [Cli::Docker, Cli::Wharf] {
+        let mut host = on_btrfs();
+        assert_eq!(host.docker(&["info", "-f", "{{index (index .DriverStatus 0) 1}}"]).ok(), "btrfs");
+        let limit = |host: &Host, name: &str| volume(host, name)["Status"].clone();
+        let groups =
+            |host: &Host| host.run("btrfs", &["qgroup", "show", "--sync", &host.data_root().display().to_string()]);
+        assert!(groups(&host).code != 0, "nothing is counted as long as nobody asks for a limit");
+        host.cli(cli, &["volume", "create", "-o", "size=16m", "small"]).ok();
+        host.cli(cli, &["volume", "create", "other"]).ok();
+        assert_eq!(limit(&host, "small"), json!({"Limit": 16 << 20, "LimitedBy": "btrfs quota"}));
+        let fill = "dd if=/dev/urandom of=/s/big bs=1M count=32";
+        let said = said_no(host.cli(cli, &["run", "--rm", "-v", "small:/s", "busybox", "sh", "-c", fill]));
+        assert!(said.contains("Disk quota exceeded"), "{said}");
+        inside(&host, cli, &["-v", "other:/s"], fill);
+        inside(&host, cli, &["-v", "small:/s"], "rm /s/big; mkdir /s/d; echo kept >/s/d/f; chown 5:6 /s/d/f");
+        host.crash_and_restart();
+        // what replaces the files stays in the subvolume
+        host.api().call("POST", "/volumes/small/snapshots?name=s1", json!({}));
+        inside(&host, cli, &["-v", "small:/s"], "rm -r /s/d; echo lost >/s/new");
+        assert_eq!(host.api().call("POST", "/volumes/small/restore?snapshot=s1", json!({})).status, 204);
+        assert_eq!(
+            inside(&host, cli, &["-v", "small:/s"], "ls -A /s; cat /s/d/f; stat -c %u:%g /s/d/f"),
+            "d\nkept\n5:6"
+        );
+        said_no(host.cli(cli, &["run", "--rm", "-v", "small:/s", "busybox", "sh", "-c", fill]));
+        // a copy shares its blocks, and has a limit of its own
+        inside(&host, cli, &["-v", "small:/s"], "rm /s/big");
+        assert_eq!(
+            host.api().call("POST", "/volumes/small/clone", json!({"Name": "copy"})).json()["Status"]["LimitedBy"],
+            json!("btrfs quota")
+        );
+        assert_eq!(inside(&host, cli, &["-v", "copy:/s"], "cat /s/d/f"), "kept");
+        // a subvolume that somebody has made inside goes with it in the end
+        let nested = data(&host, "copy").join("nested").display().to_string();
+        host.run("btrfs", &["subvolume", "create", &nested]).ok();
+        said_no(host.cli(cli, &["run", "--rm", "-v", "copy:/s", "busybox", "sh", "-c", fill]));
+        assert!(host.cli(cli, &["volume", "create", "-o", "size=1k", "tiny"]).fails(1).contains("too small"));
+        host.cli(cli, &["volume", "rm", "small", "copy", "other"]).ok();
+        let root = host.data_root().display().to_string();
+        assert_eq!(host.run("btrfs", &["subvolume", "list", &root]).ok(), "");
+        assert_eq!(host.run("ls", &["-A", &format!("{root}/volumes")]).ok(), "");
+        // a crash at any step leaves a volume or none
+        for point in [
+            "volume.create.after_size",
+            "volume.create.after_intent",
+            "volume.create.after_rename",
+            "volume.remove.after_rename",
+            "volume.remove.after_row",
+        ] {
+            host.take_daemon().stop();
+            host.start_with(&[], &format!("{point}=kill"));
+            host.cli(cli, &["volume", "create", "-o", "size=16m", "v1"]);
+            host.cli(cli, &["volume", "rm", "v1"]);
+            host.take_daemon().wait_dead();
+            host.start();
+            let there = host.cli(cli, &["volume", "ls", "-q"]).ok();
+            if there == "v1" {
+                assert_eq!(limit(&host, "v1")["LimitedBy"], json!("btrfs quota"), "{point}");
+                said_no(host.cli(cli, &["run", "--rm", "-v", "v1:/s", "busybox", "sh", "-c", fill]));
+                host.cli(cli, &["volume", "rm", "v1"]).ok();
+            }
+            wharf_testkit::eventually(point, || {
+                host.run("btrfs", &["subvolume", "list", &root]).ok().is_empty().then_some(())
+            });
+        }
     }
 }

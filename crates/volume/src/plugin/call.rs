@@ -1,6 +1,6 @@
 //! One question to a plugin: HTTP/1.1 over a socket, a JSON document each way.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ use crate::{Error, Result};
 const TYPE: &str = "application/vnd.docker.plugins.v1.2+json";
 /// Most bytes of an answer: a list of a hundred thousand volumes.
 const LARGEST: u64 = 32 << 20;
+/// Most bytes of a line of its head.
+const LONGEST_LINE: u64 = 64 << 10;
 /// First pause before connecting again; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -105,12 +107,13 @@ impl Endpoint {
             pause *= 2;
         };
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let (status, text) = exchange(stream, path, &body).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                failed(&format_args!("no answer within {} seconds", patience.answer.as_secs()))
-            }
-            _ => failed(&error),
-        })?;
+        let (status, text) =
+            exchange(stream, path, &body, Instant::now() + patience.answer).map_err(|error| match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                    failed(&format_args!("no answer within {} seconds", patience.answer.as_secs()))
+                }
+                _ => failed(&error),
+            })?;
         let document: Value = serde_json::from_slice(&text).unwrap_or_default();
         match document["Err"].as_str() {
             Some(why) if !why.is_empty() => Err(Error::Plugin(format!("{method}: {why}"))),
@@ -153,75 +156,95 @@ fn wait(pause: Duration) {
     std::thread::sleep(pause);
 }
 
-fn exchange(mut stream: Box<dyn Stream>, path: &str, body: &str) -> io::Result<(u16, Vec<u8>)> {
+/// Sends the question, reads the answer: its status and its content.
+fn exchange(mut stream: Box<dyn Stream>, path: &str, body: &str, end: Instant) -> io::Result<(u16, Vec<u8>)> {
     let length = body.len();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: plugin\r\nUser-Agent: wharf\r\nAccept: {TYPE}\r\nContent-Type: {TYPE}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
     stream.write_all(head.as_bytes())?;
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 8192];
+    answer(BufReader::new(Bounded { stream, left: LARGEST, end }))
+}
+
+/// A stream that gives neither more bytes nor for longer than it should: a drop now and then is an answer that never comes.
+struct Bounded<S> {
+    stream: S,
+    left: u64,
+    end: Instant,
+}
+
+impl<S: Read> Read for Bounded<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if Instant::now() >= self.end {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let count = self.stream.read(buffer)?;
+        self.left = self.left.checked_sub(count as u64).ok_or_else(|| io::Error::other("the answer is too large"))?;
+        Ok(count)
+    }
+}
+
+/// Reads an answer of HTTP/1 (RFC 9112), as far as it goes.
+fn answer(mut input: impl BufRead) -> io::Result<(u16, Vec<u8>)> {
+    let first = line(&mut input)?;
+    let status = first.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+    let status = status.ok_or_else(malformed)?;
+    let (mut length, mut chunked) = (None, false);
     loop {
-        if let Some(answer) = parse(&bytes, false)? {
-            return Ok(answer);
+        let field = line(&mut input)?;
+        if field.is_empty() {
+            break;
         }
-        let count = match stream.read(&mut chunk) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
-        };
-        if count == 0 {
-            return parse(&bytes, true)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
-        }
-        bytes.extend_from_slice(&chunk[..count]);
-        if bytes.len() as u64 > LARGEST {
-            return Err(io::Error::other("the answer is too large"));
+        let (name, value) = field.split_once(':').ok_or_else(malformed)?;
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = Some(value.trim().parse::<u64>().map_err(|_| malformed())?),
+            "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
+            _ => {}
         }
     }
-}
-
-/// The answer in `bytes`; `None`: there is more to come.
-fn parse(bytes: &[u8], ended: bool) -> io::Result<Option<(u16, Vec<u8>)>> {
-    let wrong = || io::Error::new(io::ErrorKind::InvalidData, "malformed HTTP response");
-    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&bytes[..end]).map_err(|_| wrong())?;
-    let body = &bytes[end + 4..];
-    let mut lines = head.split("\r\n");
-    let first = lines.next().filter(|line| line.starts_with("HTTP/1.")).ok_or_else(wrong)?;
-    let status = first.split(' ').nth(1).and_then(|word| word.parse().ok()).ok_or_else(wrong)?;
-    let field = |name: &str| {
-        let mut fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
-        fields.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    };
-    if field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
-        return Ok(unchunk(body).ok_or_else(wrong)?.map(|body| (status, body)));
-    }
-    match field("content-length") {
-        Some(length) => {
-            let length: usize = length.parse().map_err(|_| wrong())?;
-            Ok((body.len() >= length).then(|| (status, body[..length.min(body.len())].to_vec())))
-        }
-        None if status == 204 => Ok(Some((status, Vec::new()))),
-        None => Ok(ended.then(|| (status, body.to_vec()))),
-    }
-}
-
-/// The content of chunks; `Some(None)`: the last one is not there yet; `None`: they are no chunks.
-fn unchunk(mut bytes: &[u8]) -> Option<Option<Vec<u8>>> {
     let mut content = Vec::new();
-    loop {
-        let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") else { return Some(None) };
-        let size = std::str::from_utf8(&bytes[..end]).ok()?.split(';').next()?.trim();
-        let size = usize::from_str_radix(size, 16).ok().filter(|size| (*size as u64) <= LARGEST)?;
-        bytes = &bytes[end + 2..];
-        if size == 0 {
-            return Some(Some(content));
-        }
-        if bytes.len() < size + 2 {
-            return Some(None);
-        }
-        content.extend_from_slice(&bytes[..size]);
-        bytes = &bytes[size + 2..];
+    match length {
+        _ if chunked => while chunk(&mut input, &mut content)? {},
+        Some(length) => exactly(&mut input, length, &mut content)?,
+        None if status == 204 => {}
+        None => drop(input.read_to_end(&mut content)?),
     }
+    Ok((status, content))
+}
+
+/// Appends the next chunk; `false`: it was the last one.
+fn chunk(input: &mut impl BufRead, content: &mut Vec<u8>) -> io::Result<bool> {
+    let head = line(input)?;
+    let size = head.split(';').next().unwrap_or_default().trim();
+    let size = u64::from_str_radix(size, 16).map_err(|_| malformed())?;
+    exactly(input, size, content)?;
+    // what may follow the last chunk is of no interest: nothing else comes on this connection
+    Ok(size > 0 && line(input)?.is_empty())
+}
+
+fn exactly(input: &mut impl BufRead, length: u64, content: &mut Vec<u8>) -> io::Result<()> {
+    match input.take(length).read_to_end(content)? as u64 == length {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// A line without its end.
+fn line(input: &mut impl BufRead) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    input.take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
+    match bytes.strip_suffix(b"\n") {
+        Some(line) => {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            String::from_utf8(line.to_vec()).map_err(|_| malformed())
+        }
+        None if bytes.len() as u64 == LONGEST_LINE => Err(malformed()),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "malformed HTTP response")
 }
 
 #[cfg(test)]
@@ -230,26 +253,37 @@ mod tests {
 
     #[test]
     fn answers() {
-        let check = |text: &str, ended: bool, expect: Option<(u16, &str)>| {
-            let got = parse(text.as_bytes(), ended).expect("an answer");
+        let check = |text: &str, expect: Result<(u16, &str), io::ErrorKind>| {
+            let got = answer(text.as_bytes()).map_err(|error| error.kind());
             let got = got.map(|(status, body)| (status, String::from_utf8(body).expect("text")));
             assert_eq!(got, expect.map(|(status, body)| (status, body.to_owned())), "{text}");
         };
-        check("HTTP/1.1 200 OK\r\n", false, None);
-        check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", false, None);
-        check("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}x", false, Some((200, "{}")));
-        check("HTTP/1.0 500 No\r\n\r\noh", false, None);
-        check("HTTP/1.0 500 No\r\n\r\noh", true, Some((500, "oh")));
-        check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n", false, None);
-        check(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x\r\n}\r\n0\r\n\r\n",
-            false,
-            Some((200, "{}")),
+        let cut = Err(io::ErrorKind::UnexpectedEof);
+        let bad = Err(io::ErrorKind::InvalidData);
+        check("HTTP/1.1 200 OK\r\n", cut);
+        check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", cut);
+        check("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}x", Ok((200, "{}")));
+        check("HTTP/1.0 500 No\r\n\r\noh", Ok((500, "oh")));
+        check("HTTP/1.1 204 No Content\r\n\r\n", Ok((204, "")));
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        check(&format!("{chunked}3\r\n{{\"a\r\n"), cut);
+        check(&format!("{chunked}1\r\n{{\r\n1;x\r\n}}\r\n0\r\n\r\n"), Ok((200, "{}")));
+        check(&format!("{chunked}zz\r\n"), bad);
+        check(&format!("{chunked}ffffffffffffffff\r\n{{"), cut);
+        check("SSH-2.0-x\r\n\r\n", bad);
+        check("HTTP/1.1 x\r\n\r\n", bad);
+        check(&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)), bad);
+    }
+
+    #[test]
+    fn answers_have_an_end() {
+        let bounded = |left, end| BufReader::new(Bounded { stream: io::repeat(b'x'), left, end });
+        let later = Instant::now() + Duration::from_secs(600);
+        let mut all = Vec::new();
+        assert_eq!(
+            bounded(1 << 20, later).read_to_end(&mut all).expect_err("too large").to_string(),
+            "the answer is too large"
         );
-        for bad in
-            ["SSH-2.0-x\r\n\r\n", "HTTP/1.1 x\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"]
-        {
-            assert!(parse(bad.as_bytes(), true).is_err(), "{bad}");
-        }
+        assert_eq!(answer(bounded(1 << 20, Instant::now())).expect_err("too late").kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -199,8 +199,11 @@ impl Client {
             };
             match sent {
                 // an engine that refuses early closes its side: its answer is still there to be read
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-                _ => connection.head(),
+                Ok(()) => connection.head(),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => connection.head(),
+                    _ => Err(error),
+                },
             }
         };
         let response = match attempt(&mut connection, false) {
