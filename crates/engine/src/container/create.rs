@@ -129,8 +129,6 @@ async fn make(
     .await;
     if let Err(error) = made {
         super::remove::clean(inner, id, &declared.mounts, true).await;
-        // also those that it had taken into use before it was known what it would have
-        inner.volumes.release_all(id.as_str());
         if let Err(e) = record::delete(&inner.db, id).await {
             tracing::error!(container = id.short(), error = %e, "row of a container that could not be made stays until the next start");
         }

@@ -102,6 +102,8 @@ pub(crate) async fn clean(inner: &Arc<Inner>, id: &ContainerId, mounts: &Arc<Vec
     let (inner, id, mounts) = (inner.clone(), id.clone(), mounts.clone());
     let done = blocking(move || {
         clean_now(&inner, &id, &mounts, volumes);
+        // also those that it had taken into use before it was known what it would have
+        inner.volumes.release_all(id.as_str());
         Ok(())
     });
     done.await.unwrap_or_default();
