@@ -267,8 +267,8 @@ impl Engine {
 
     /// Adds an interface to a container, which may run.
     pub async fn network_connect(&self, network: &str, container: &str, endpoint: EndpointSettings) -> Result<()> {
-        let found = self.inner.networks.find(network)?;
         let handle = self.inner.index.resolve(container)?;
+        let found = self.inner.networks.find(network)?;
         let snapshot = handle.container();
         if snapshot.network.networks.contains_key(&found.name) {
             return Err(Error::Forbidden(format!(
@@ -284,12 +284,15 @@ impl Engine {
 
     /// Takes it away again.
     pub async fn network_disconnect(&self, network: &str, container: &str, force: bool) -> Result<()> {
-        let found = self.inner.networks.find(network)?;
         let handle = match self.inner.index.resolve(container) {
             Ok(handle) => handle,
-            Err(_) if force => return Err(Error::NotFound(format!("endpoint {container} not found"))),
+            Err(_) if force => {
+                self.inner.networks.find(network)?;
+                return Err(Error::NotFound(format!("endpoint {container} not found")));
+            }
             Err(error) => return Err(error),
         };
+        let found = self.inner.networks.find(network)?;
         let snapshot = handle.container();
         if !snapshot.network.networks.contains_key(&found.name) {
             return Err(Error::Forbidden(format!(

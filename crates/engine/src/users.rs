@@ -73,6 +73,10 @@ impl Accounts {
             (Some(p), _) => User { uid: p.uid, gid: p.gid, groups: Vec::new(), home: p.home.into() },
             (None, Some(uid)) => User { uid, ..User::default() },
             (None, None) if user.is_empty() => User::default(),
+            // as Go reads a number: one that is too large is no number, one below zero is one out of range
+            (None, None) if user.strip_prefix('-').is_some_and(|n| matches!(number(n), Ok(Some(_)))) => {
+                return Err(out_of_range());
+            }
             (None, None) => {
                 return Err(Error::InvalidParameter(format!(
                     "unable to find user {user}: no matching entries in passwd file"
@@ -88,9 +92,7 @@ impl Accounts {
             result.gid = self.group(group)?;
         }
         for name in add {
-            result.groups.push(self.group(name).map_err(|_| {
-                Error::InvalidParameter(format!("Unable to find group {name}: no matching entries in group file"))
-            })?);
+            result.groups.push(self.group(name)?);
         }
         result.groups.sort_unstable();
         result.groups.dedup();
@@ -116,8 +118,12 @@ fn number(text: &str) -> Result<Option<u32>> {
     }
     match text.parse::<u64>() {
         Ok(n) if n <= HIGHEST => Ok(u32::try_from(n).ok()),
-        _ => Err(Error::InvalidParameter(format!("uids and gids must be in range 0-{HIGHEST}"))),
+        _ => Err(out_of_range()),
     }
+}
+
+fn out_of_range() -> Error {
+    Error::InvalidParameter(format!("uids and gids must be in range 0-{HIGHEST}"))
 }
 
 #[cfg(test)]
@@ -150,7 +156,8 @@ mod tests {
         check("99", &[], "7:8 [] /n");
         check("nope", &[], "unable to find user nope: no matching entries in passwd file");
         check("web:nope", &[], "unable to find group nope: no matching entries in group file");
-        check("web", &["nope"], "Unable to find group nope: no matching entries in group file");
+        check("web", &["nope"], "unable to find group nope: no matching entries in group file");
+        check("-1", &[], "uids and gids must be in range 0-2147483647");
         check("4294967296", &[], "uids and gids must be in range 0-2147483647");
     }
 }

@@ -116,6 +116,8 @@ rows! {
         let (time, text) = first.split_once(' ').unwrap();
         assert!(time.ends_with('Z') && time.len() == 30 && text == "line 1", "{first}");
         assert_eq!(host.cli(cli, &["logs", "--since", "1h", "c1"]).stdout.lines().count(), 5);
+        // the epoch
+        assert_eq!(host.cli(cli, &["logs", "--since", "0", "c1"]).stdout.lines().count(), 5);
         assert_eq!(host.cli(cli, &["logs", "--until", "1h", "c1"]).stdout, "");
         // follow ends with the container
         host.cli(cli, &["run", "-d", "-i", "--name", "f1", "busybox", "sh", "-c", "echo first; read x; echo last"]).ok();

@@ -75,6 +75,12 @@ fn r_arch_08_bad_host_configs_leave_nothing() {
         400,
         "error looking up logging plugin nope: plugin \"nope\" not found",
     );
+    // 404 would be the image for clients, and they would pull it
+    for mode in ["IpcMode", "PidMode"] {
+        refused(&create(json!({mode: "container:none"})), 400, "No such container: none");
+    }
+    refused(&create(json!({"CpusetCpus": "x"})), 400, "Invalid value x for cpuset cpus: invalid format: x");
+    refused(&create(json!({"Isolation": "x"})), 400, "invalid isolation (x): linux only supports 'default'");
     assert_eq!(api.get("/containers/json?all=1").json().as_array().map(Vec::len), Some(0));
     // whose network it borrows is looked up at start, as Docker does
     let id = create(json!({"NetworkMode": "container:none"})).json()["Id"].as_str().unwrap().to_owned();

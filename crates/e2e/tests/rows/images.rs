@@ -32,6 +32,11 @@ rows! {
         assert!(refused.contains("conflict: unable to remove repository reference \"busybox\" (must force)") || refused.contains("is using its referenced image"), "{refused}");
     }
 
+    fn r_reg_01_push_of_what_is_not_here_asks_nobody(host, cli) {
+        let said = host.cli(cli, &["push", "127.0.0.1:1/none:1"]).fails(1);
+        assert_eq!(said, "An image does not exist locally with the tag: 127.0.0.1:1/none");
+    }
+
     fn r_img_04_export_import_round_trip(host, cli) {
         host.cli(cli, &["run", "--name", "c1", "busybox", "sh", "-c", "mkdir /d; echo x > /d/f; chmod 640 /d/f; chown 1:50 /d/f; ln /d/f /d/hard; ln -s f /d/soft"]).ok();
         let tar = host.dir().join("c.tar").display().to_string();

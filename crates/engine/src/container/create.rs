@@ -34,14 +34,15 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
     let unified = inner.hierarchy.kind() == wharf_cgroup::Kind::V2;
     let mut warnings = declare::complete(&mut host_config, &inner.config, &inner.live(), &inner.abilities, unified)?;
     let joined = |mode: &str| match mode.strip_prefix("container:") {
-        Some(other) => inner.index.resolve(other).map(|h| Some(format!("container:{}", h.id))),
+        // not "not found": for clients that would be the image
+        Some(other) => inner.index.resolve(other).map(Some).map_err(|e| Error::InvalidParameter(e.to_string())),
         None => Ok(None),
     };
-    if let Some(mode) = joined(&host_config.ipc_mode)? {
-        host_config.ipc_mode = mode;
+    if let Some(other) = joined(&host_config.ipc_mode)? {
+        host_config.ipc_mode = format!("container:{}", other.id);
     }
-    if let Some(mode) = joined(&host_config.pid_mode)? {
-        host_config.pid_mode = mode;
+    if let Some(other) = joined(&host_config.pid_mode)? {
+        host_config.pid_mode = format!("container:{}", other.id);
     }
     if let Some(other) = host_config.network_mode.strip_prefix("container:") {
         // one that is not there yet may be when this one starts

@@ -139,7 +139,7 @@ fn check_host(host: &HostConfig) -> Result<()> {
         return invalid("SHM size can not be less than 0");
     }
     if !host.isolation.is_empty() && host.isolation != "default" {
-        return invalid(format!("invalid isolation ({}): only 'default' is supported on linux", host.isolation));
+        return invalid(format!("invalid isolation ({}): linux only supports 'default'", host.isolation));
     }
     if host.resources.device_requests.as_ref().is_some_and(|r| !r.is_empty()) {
         return invalid("could not select device driver \"\" with capabilities: [[gpu]]");

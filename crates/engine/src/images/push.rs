@@ -84,11 +84,11 @@ impl Push {
             .filter(|(name, _)| name.name() == self.name.name() && name.digest().is_none())
             .filter_map(|(name, id)| Some((name.clone(), catalog.get(id)?.clone())))
             .collect();
-        let repository = self.inner.registries.open_any(&self.name, &self.credentials, Access::Push).await?;
         if here.is_empty() {
             let name = self.name.familiar_name();
             return Err(Error::NotFound(format!("An image does not exist locally with the tag: {name}")));
         }
+        let repository = self.inner.registries.open_any(&self.name, &self.credentials, Access::Push).await?;
         let chosen: Vec<_> =
             here.into_iter().filter(|(name, _)| self.name.tag().is_none() || *name == self.name).collect();
         if chosen.is_empty() {

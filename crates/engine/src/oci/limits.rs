@@ -182,7 +182,9 @@ fn check_cpu(r: &mut Resources, can: &Abilities, warnings: &mut Vec<String>) -> 
 
 fn check_set(wanted: &str, online: &str, name: &str, things: &str) -> Result<()> {
     let online = online.trim();
-    let Some(list) = set(wanted) else { return invalid(format!("Invalid value {wanted} for {name}")) };
+    let Some(list) = set(wanted) else {
+        return invalid(format!("Invalid value {wanted} for {name}: invalid format: {wanted}"));
+    };
     let there = set(online).unwrap_or_default();
     if list.iter().any(|n| !there.contains(n)) {
         return invalid(format!("Requested {things} are not available - requested {wanted}, available: {online}"));
@@ -331,7 +333,7 @@ mod tests {
         assert_eq!(cpus(0, 10), "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
         let set = |cpus: &str| verdict(Resources { cpuset_cpus: cpus.into(), ..Resources::default() });
         assert_eq!(set("0"), "");
-        assert_eq!(set("0-"), "Invalid value 0- for cpuset cpus");
+        assert_eq!(set("0-"), "Invalid value 0- for cpuset cpus: invalid format: 0-");
         assert!(set("8000").starts_with("Requested CPUs are not available - requested 8000, available: 0"));
     }
 

@@ -131,7 +131,9 @@ async fn ask(resolver: &Resolver, name: &str, kind: u16) -> Result<Vec<IpAddr>, 
             match timeout(ANSWER, exchange(SocketAddr::new(*server, 53), &question, kind)).await {
                 Ok(Ok(Some(list))) => return Ok(list),
                 Ok(Ok(None)) => "server misbehaving".clone_into(&mut last),
-                Ok(Err(error)) => last = format!("dial udp {}:53: {}", server, super::sentence::reason(&error)),
+                Ok(Err(error)) => {
+                    last = format!("dial udp {}:53: connect: {}", server, super::sentence::reason(&error))
+                }
                 Err(_) => "i/o timeout".clone_into(&mut last),
             }
         }

@@ -8,11 +8,14 @@ use crate::engine::Query;
 use crate::exit::{Exit, Outcome};
 use crate::{go, json, streams};
 
-/// A moment as the API wants it: seconds since the epoch with nanoseconds; durations count back from now.
+/// A moment as the API wants it: seconds since the epoch with nanoseconds; durations count back from now, in whole seconds.
 pub(crate) fn moment(text: &str) -> Result<String, Exit> {
-    if let Ok(back) = go::parse_duration(text) {
-        let now = jiff::Timestamp::now().as_nanosecond() - i128::from(back);
-        return Ok(format!("{}.{:09}", now.div_euclid(1_000_000_000), now.rem_euclid(1_000_000_000)));
+    // 0 is the epoch, not now
+    if text != "0"
+        && let Ok(back) = go::parse_duration(text)
+    {
+        let moment = jiff::Timestamp::now().as_nanosecond() - i128::from(back);
+        return Ok(moment.div_euclid(1_000_000_000).to_string());
     }
     if let Ok(moment) = text.parse::<jiff::Timestamp>() {
         return Ok(format!("{}.{:09}", moment.as_second(), moment.subsec_nanosecond()));

@@ -27,18 +27,7 @@ fn run_error(call: &Call<'_>, exit: Exit) -> Exit {
         {
             127
         }
-        text if [
-            "permission denied",
-            "not a directory",
-            "is a directory",
-            "cannot run executable",
-            "exec format error",
-        ]
-        .iter()
-        .any(|part| text.contains(part)) =>
-        {
-            126
-        }
+        text if ["permission denied", "is a directory"].iter().any(|part| text.contains(part)) => 126,
         _ => 125,
     };
     help_error(call, code, text)
