@@ -492,23 +492,66 @@ def c_build_12_steps(e):
     return r
 
 
+SENDER = ["sh", "-c", "while :; do nc -l -p 80 -e sh -c 'dd if=/dev/zero bs=1M count=512 2>/dev/null'; done"]
+
+
+def receive(inside, address, port):
+    """MiB/s of 512 MiB that SENDER sends to a program in a network namespace (None: this one)."""
+    cmd = f"exec 3<>/dev/tcp/{address}/{port}; head -c 536870912 <&3 >/dev/null"
+    argv = (["nsenter", "--net=" + inside] if inside else []) + ["bash", "-c", cmd]
+    for _ in range(50):
+        time.sleep(0.1)
+        t = time.perf_counter()
+        if subprocess.run(argv, capture_output=True).returncode == 0:
+            return 512 / (time.perf_counter() - t)
+    raise RuntimeError(f"{address}:{port} never answered")
+
+
+def port_of(e, cid):
+    return int(e.api("GET", f"/containers/{cid}/json")["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"])
+
+
 def c_publish_port(e):
-    cid = create_start(e, ["sh", "-c", "while :; do nc -l -p 80 -e sh -c 'dd if=/dev/zero bs=1M count=512 2>/dev/null'; done"],
-                       {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}})
+    """A published port over loopback; beside it the same bytes over the plain bridge, from the machine to the container's address."""
+    cid = create_start(e, SENDER, {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}]}})
     try:
-        info = e.api("GET", f"/containers/{cid}/json")
-        port = int(info["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"])
         e_ns = os.environ.get("BENCH_NETNS_" + e.tag)  # network namespace that the engine runs in, when not this one
-        cmd = f"exec 3<>/dev/tcp/127.0.0.1/{port}; head -c 536870912 <&3 >/dev/null"
-        argv = (["nsenter", "--net=" + e_ns] if e_ns else []) + ["bash", "-c", cmd]
-        for _ in range(50):
-            time.sleep(0.1)
-            t = time.perf_counter()
-            if subprocess.run(argv, capture_output=True).returncode == 0:
-                return {"MiB_per_s_via_loopback": 512 / (time.perf_counter() - t)}
-        raise RuntimeError("published port never answered")
+        address = e.api("GET", f"/containers/{cid}/json")["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        port = port_of(e, cid)
+        over = [(receive(e_ns, "127.0.0.1", port), receive(e_ns, address, 80)) for _ in range(3)]
+        published, bridge = (statistics.median(v) for v in zip(*over))
+        return {"MiB_per_s_via_loopback": published, "MiB_per_s_via_bridge": bridge, "loopback_over_bridge": published / bridge}
     finally:
         e.api("DELETE", f"/containers/{cid}?force=1")
+
+
+def c_publish_nat(e):
+    """A published port used from outside the machine, beside the same bytes between two containers on the bridge: as many links, no translation."""
+    e_ns = os.environ.get("BENCH_NETNS_" + e.tag)
+    if not e_ns:
+        return {}  # a link would have to be made in this machine's own namespace
+    marker = str(700000 + os.getpid())
+    ids = [create_start(e, SENDER, {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": ""}]}}), create_start(e, ["sleep", marker])]
+    outside = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+    run = lambda *argv: subprocess.run(argv, check=True, capture_output=True)
+    try:
+        far = f"/proc/{outside.pid}/ns/net"
+        while os.readlink(far) == os.readlink("/proc/self/ns/net"):
+            time.sleep(0.01)
+        run("nsenter", "--net=" + e_ns, "ip", "link", "add", "bench0", "type", "veth", "peer", "name", "bench1", "netns", str(outside.pid))
+        for ns, link, address in ((e_ns, "bench0", "198.51.100.1/24"), (far, "bench1", "198.51.100.2/24")):
+            run("nsenter", "--net=" + ns, "ip", "addr", "add", address, "dev", link)
+            run("nsenter", "--net=" + ns, "ip", "link", "set", link, "up")
+        address = e.api("GET", f"/containers/{ids[0]}/json")["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+        near, port = f"/proc/{pid_of(marker)}/ns/net", port_of(e, ids[0])
+        over = [(receive(far, "198.51.100.1", port), receive(near, address, 80)) for _ in range(3)]
+        nat, bridge = (statistics.median(v) for v in zip(*over))
+        return {"nat_MiB_per_s": nat, "bridge_MiB_per_s": bridge, "nat_over_bridge": nat / bridge}
+    finally:
+        outside.kill()
+        outside.wait()
+        for cid in ids:
+            e.api("DELETE", f"/containers/{cid}?force=1")
 
 
 def c_network_create_rm(e):

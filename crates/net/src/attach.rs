@@ -46,7 +46,7 @@ impl Networks {
                 wall.change(&change, || inner.world().declared())?;
             }
             step("net.attach.after_firewall")?;
-            inner.open_ports(container, &sandbox)?;
+            inner.open_ports(container, &sandbox, Some(netns))?;
             step("net.attach.after_ports")?;
             // a container that cannot ask would wait for every name until it gives up: then rather no container
             if sandbox.dns { inner.serve_names(netns, container, &sandbox) } else { Ok(()) }

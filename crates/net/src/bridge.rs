@@ -25,11 +25,7 @@ pub(crate) fn ensure(socket: &mut Socket, network: &Network, options: &BridgeOpt
         None => make(socket, network, options)?,
     };
     sysctls(network, options)?;
-    let own = |p: &&crate::IpamConfig| {
-        let mode = if p.subnet.is_ipv4() { options.mode4 } else { options.mode6 };
-        mode != GatewayMode::Isolated && !(options.inhibit4 && p.subnet.is_ipv4())
-    };
-    let wanted: Vec<Subnet> = network.pools.iter().filter(own).filter_map(gateway_of).collect();
+    let wanted: Vec<Subnet> = own_addresses(network, options).collect();
     let mut batch = Batch::new();
     for address in &wanted {
         batch.add_address(&address_on(index, *address));
@@ -218,6 +214,15 @@ pub(crate) fn mac_of(address: IpAddr) -> Mac {
         IpAddr::V4(v4) => Mac::of(v4),
         IpAddr::V6(v6) => Mac::of_v6(v6),
     }
+}
+
+/// The machine's addresses on a network.
+pub(crate) fn own_addresses<'a>(network: &'a Network, options: &'a BridgeOptions) -> impl Iterator<Item = Subnet> + 'a {
+    let own = |p: &&crate::IpamConfig| {
+        let mode = if p.subnet.is_ipv4() { options.mode4 } else { options.mode6 };
+        mode != GatewayMode::Isolated && !(options.inhibit4 && p.subnet.is_ipv4())
+    };
+    network.pools.iter().filter(own).filter_map(gateway_of)
 }
 
 fn gateway_of(pool: &crate::IpamConfig) -> Option<Subnet> {

@@ -3,7 +3,7 @@
 use crate::firewall::{Bridge, Hole, Published, State};
 use crate::netns::lock;
 use crate::world::{firewall_bridge, published};
-use crate::{ContainerId, Firewall, GatewayMode, Network, Networks, Result, Sandbox};
+use crate::{ContainerId, Firewall, GatewayMode, Network, Networks, Protocol, Result, Sandbox};
 
 /// A network and what is open on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +147,9 @@ fn open_port(sandbox: &Sandbox, port: &Published, proxy: bool) -> String {
         (_, true) => "this machine alone",
         _ => "whoever reaches that address",
     };
+    let by_proxy = proxy && b.protocol == Protocol::Tcp && b.host_ip.is_loopback();
     let how = match (port.target.is_ipv4() == b.host_ip.is_ipv4(), proxy) {
+        (true, _) if by_proxy => " (led there by wharf-netd)",
         (true, _) => "",
         (false, true) => " (led there by wharf-netd, since the container has no IPv6)",
         (false, false) => " (held only: the container has no IPv6, and the userland proxy is off)",

@@ -64,7 +64,8 @@ impl Networks {
                 tracing::error!(network = network.name, %error, "bridge is not as declared");
             }
         }
-        let settings = Settings { ipv6: config.ip6_firewall, proxy: config.userland_proxy };
+        let proxy = config.userland_proxy && config.name_server.is_some();
+        let settings = Settings { ipv6: config.ip6_firewall, proxy };
         let wall = Wall::open(config.firewall, settings, &world.declared())?;
         let legacy = legacy_tables();
         if !legacy.is_empty() {

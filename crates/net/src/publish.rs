@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
@@ -14,7 +14,7 @@ use wharf_netd::{Forward, Transport};
 
 use crate::inner::Inner;
 use crate::port::{PortBinding, PortRequest, Protocol};
-use crate::{ContainerId, Error, Result, Sandbox};
+use crate::{ContainerId, Error, Netns, Result, Sandbox};
 
 /// Everything that is published on this machine. A socket is bound for each, so that no other program takes the port.
 #[derive(Debug, Default)]
@@ -242,12 +242,28 @@ fn reserve(
 
 impl Inner {
     /// `wharf-netd` takes the sockets of a container's ports, and leads what the firewall does not.
-    pub(crate) fn open_ports(&self, container: &ContainerId, sandbox: &Sandbox) -> Result<()> {
+    pub(crate) fn open_ports(&self, container: &ContainerId, sandbox: &Sandbox, netns: Option<&Netns>) -> Result<()> {
         let Some(client) = self.names.as_ref().filter(|_| !sandbox.ports.is_empty()) else { return Ok(()) };
         let sockets = self.world().ports.hand_over(&sandbox.ports);
         let forwards = |(b, socket)| (self.forward(sandbox, &b), socket);
         let forwards: Vec<_> = sockets.into_iter().map(forwards).collect();
-        client.publish(container.as_str(), &forwards).map_err(Error::Names)
+        client.publish(container.as_str(), &forwards).map_err(Error::Names)?;
+        self.lead_inside(container, sandbox, netns);
+        Ok(())
+    }
+
+    /// Streams over loopback may take the short way, through the container's own namespace.
+    fn lead_inside(&self, container: &ContainerId, sandbox: &Sandbox, netns: Option<&Netns>) {
+        let streams = |b: &PortBinding| b.protocol == Protocol::Tcp && !b.is_routed();
+        let (Some(client), Some(netns)) = (&self.names, netns) else { return };
+        if !self.config.userland_proxy || !sandbox.ports.iter().any(streams) {
+            return;
+        }
+        let sources = self.world().hosts_of_targets(sandbox);
+        if let Err(error) = client.inside(container.as_str(), &sources, netns.as_fd()) {
+            // one of an earlier version, or it is gone: then they go over the bridge
+            tracing::debug!(%container, %error, "its ports are led over the bridge");
+        }
     }
 
     /// The container has other addresses now.
@@ -258,6 +274,8 @@ impl Inner {
         if let Err(error) = client.redirect(container.as_str(), &forwards) {
             tracing::error!(%container, %error, "its ports do not lead where they should");
         }
+        let netns = self.world().rooms.get(container).map(Netns::again);
+        self.lead_inside(container, sandbox, netns.and_then(Result::ok).as_ref());
     }
 
     /// The ports of a container are free when this returns.
@@ -280,14 +298,15 @@ impl Inner {
         let everybody: Vec<_> = {
             let mut world = self.world();
             let with_ports = world.sandboxes.iter().filter(|(_, sandbox)| !sandbox.ports.is_empty());
-            let everybody: Vec<_> = with_ports.map(|(id, sandbox)| (id.clone(), sandbox.clone())).collect();
-            for (_, sandbox) in &everybody {
+            let room = |id| world.rooms.get(id).and_then(|netns| netns.again().ok());
+            let everybody: Vec<_> = with_ports.map(|(id, s)| (id.clone(), s.clone(), room(id))).collect();
+            for (_, sandbox, _) in &everybody {
                 world.ports.adopt(&sandbox.ports, self.config.userland_proxy);
             }
             everybody
         };
-        for (container, sandbox) in everybody {
-            if let Err(error) = self.open_ports(&container, &sandbox) {
+        for (container, sandbox, netns) in everybody {
+            if let Err(error) = self.open_ports(&container, &sandbox, netns.as_ref()) {
                 tracing::error!(%container, %error, "its ports are not held");
             }
             // one that ended meanwhile must not keep its ports

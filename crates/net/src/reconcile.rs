@@ -49,7 +49,7 @@ impl Networks {
             }
             if holders.iter().any(|h| h == container.as_str()) {
                 inner.redirect_ports(container, &sandbox);
-            } else if let Err(error) = inner.open_ports(container, &sandbox) {
+            } else if let Err(error) = inner.open_ports(container, &sandbox, Some(netns)) {
                 tracing::error!(%container, %error, "its ports are not held");
             }
             if sandbox.dns && known.iter().any(|k| k == container.as_str()) {

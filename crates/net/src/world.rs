@@ -52,6 +52,16 @@ impl World {
         self.sandboxes.values().flat_map(|s| &s.endpoints).filter(move |e| e.network == *network)
     }
 
+    /// The machine's addresses on the networks that published ports of a container lead to.
+    pub(crate) fn hosts_of_targets(&self, sandbox: &Sandbox) -> Vec<IpAddr> {
+        let host = |v4: bool| {
+            let network = self.networks.get(&target_endpoint(sandbox, v4)?.network)?;
+            let mut own = crate::bridge::own_addresses(network, network.bridge.as_ref()?);
+            own.find(|a| a.is_ipv4() == v4).map(|a| a.address)
+        };
+        [host(true), host(false)].into_iter().flatten().collect()
+    }
+
     /// What the firewall should look like.
     pub(crate) fn declared(&self) -> State {
         let mut bridges: Vec<_> = self.networks.values().filter_map(|n| firewall_bridge(n)).collect();
@@ -114,17 +124,18 @@ fn holes_between<'a>(receiver: &'a Sandbox, source: &'a Sandbox) -> impl Iterato
     })
 }
 
-/// Where published ports of a container lead, per family: its first endpoint that is the way out.
+/// Where published ports of a container lead, per family.
 pub(crate) fn targets(sandbox: &Sandbox) -> (Option<IpAddr>, Option<IpAddr>) {
-    let way = |v4: bool| {
-        let usable = sandbox.endpoints.iter().filter_map(|e| {
-            let address = if v4 { e.ipv4 } else { e.ipv6 };
-            address.filter(|_| !e.host_interface.is_empty()).map(|a| (e.gw_priority, a.address))
-        });
-        // the first of the highest priority
-        usable.fold(None::<(i64, IpAddr)>, |best, e| if best.is_none_or(|b| e.0 > b.0) { Some(e) } else { best })
-    };
-    (way(true).map(|w| w.1), way(false).map(|w| w.1))
+    let v4 = target_endpoint(sandbox, true).and_then(|e| e.ipv4);
+    let v6 = target_endpoint(sandbox, false).and_then(|e| e.ipv6);
+    (v4.map(|a| a.address), v6.map(|a| a.address))
+}
+
+/// The endpoint that published ports of a container lead to: the first of the highest priority that has an address.
+fn target_endpoint(sandbox: &Sandbox, v4: bool) -> Option<&Endpoint> {
+    let has = |e: &&Endpoint| !e.host_interface.is_empty() && if v4 { e.ipv4.is_some() } else { e.ipv6.is_some() };
+    let usable = sandbox.endpoints.iter().filter(has);
+    usable.fold(None, |best, e| if best.is_none_or(|b| e.gw_priority > b.gw_priority) { Some(e) } else { best })
 }
 
 /// The published ports of a container with where they lead.

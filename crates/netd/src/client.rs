@@ -1,7 +1,7 @@
 //! The daemon's end: finds the process that is there, or starts one, and tells it about containers.
 
 use std::ffi::CString;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -131,6 +131,15 @@ impl Client {
             done(self.call(&Request::Publish { container: container.into(), forwards }, &fds, true)?)?;
         }
         Ok(())
+    }
+
+    /// Streams of the container's ports are led inside its namespace from now on, coming from one of `sources` there.
+    ///
+    /// # Errors
+    /// As [`Client::put`]; [`Error::Refused`] by a process of an earlier version, which leads them over the bridge.
+    pub fn inside(&self, container: &str, sources: &[IpAddr], netns: BorrowedFd<'_>) -> Result<(), Error> {
+        let request = Request::Inside { container: container.into(), sources: sources.to_vec() };
+        done(self.call(&request, &[netns], true)?)
     }
 
     /// Ports that are held already lead elsewhere from now on.

@@ -4,7 +4,7 @@
 //!   container ── 127.0.0.11:53 ──(nat in its namespace)──► socket, made there by the daemon, held here
 //!                                                            │ own names, by network
 //!                                                            └ everything else ──► the machine's resolvers
-//!   client ── published port ──► socket, bound by the daemon, held here ── splice ──► container
+//!   client ── published port ──► socket, bound by the daemon, held here ── copied ──► container, in its namespace
 //!   daemon ── SEQPACKET ── Put / Drop / List / Publish / Unpublish (protocol)
 //! ```
 //!

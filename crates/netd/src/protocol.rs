@@ -10,6 +10,7 @@
 //!     Publish{container, forwards} + 0 descriptors               the same ports lead elsewhere, sockets stay
 //!     Unpublish{container}                                       closes them; nothing when it is unknown
 //!     Published                                                  → Published
+//!     Inside{container, sources} + 1 network namespace                its streams are led inside it from now on
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
@@ -45,6 +46,13 @@ pub(crate) enum Request {
     },
     /// Whose ports do you hold?
     Published,
+    /// Streams of its ports are to be led inside its namespace.
+    Inside {
+        /// Whose.
+        container: String,
+        /// Who the streams come from, as the container sees it: the machine's addresses on the container's network.
+        sources: Vec<IpAddr>,
+    },
 }
 
 /// Our answer.

@@ -212,6 +212,13 @@ impl Server {
                 self.proxy.unpublish(&container);
                 Reply::Done
             }
+            Ok(Request::Inside { container, sources }) => match <[OwnedFd; 1]>::try_from(received.fds) {
+                Ok([netns]) => {
+                    self.proxy.enter(&container, netns, sources);
+                    Reply::Done
+                }
+                Err(_) => Reply::Refused(format!("a namespace of {container} is missing")),
+            },
             Ok(Request::Published) => Reply::Published(self.proxy.published()),
             Err(error) => Reply::Refused(format!("unknown request: {error}")),
         };

@@ -18,6 +18,7 @@ mod monitor;
 mod neighbour;
 pub mod nft;
 mod route;
+mod rule;
 mod socket;
 
 pub use address::{Address, NewAddress};

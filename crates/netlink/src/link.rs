@@ -224,6 +224,16 @@ impl Batch {
         })
     }
 
+    /// Lets the kernel hand IPv4 packets of up to so many bytes down to a link in one piece. It may refuse, and an old one
+    /// ignores it.
+    pub fn set_largest_packet(&mut self, link: LinkName<'_>, bytes: u32) -> &mut Self {
+        const GSO_IPV4_MAX_SIZE: u16 = 63;
+        self.push(RTM_NEWLINK, 0, format_args!("set largest packet of link `{link}`"), |w| {
+            target(w, link, (0, 0));
+            w.u32(GSO_IPV4_MAX_SIZE, bytes);
+        })
+    }
+
     /// Removes a link.
     pub fn del_link(&mut self, link: LinkName<'_>) -> &mut Self {
         self.push(RTM_DELLINK, 0, format_args!("delete link `{link}`"), |w| target(w, link, (0, 0)))

@@ -176,6 +176,28 @@ pub fn send_from(socket: impl AsFd, bytes: &[u8], peer: Peer) -> Result<usize> {
     usize::try_from(sent).map_err(|_| Errno::IO)
 }
 
+/// Has a socket speak from an address that need not be this machine's, with a mark on everything it sends. The port is found
+/// when it connects, if it is 0.
+///
+/// # Errors
+/// `EPERM` without CAP_NET_ADMIN over the socket's namespace; the kernel's.
+pub fn speak_as(socket: impl AsFd, from: SocketAddr, mark: u32) -> Result<()> {
+    let transparent = match from {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TRANSPARENT),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT),
+    };
+    // of this level for both families
+    let late_port = (libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT);
+    let options = [((libc::SOL_SOCKET, libc::SO_MARK), mark), (transparent, 1), (late_port, 1)];
+    let length = size_of::<u32>() as libc::socklen_t;
+    for ((level, option), value) in options {
+        let fd = socket.as_fd().as_raw_fd();
+        // SAFETY: value is a valid int for the length given.
+        check(unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), length) }.into())?;
+    }
+    rustix::net::bind(&socket, &from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -92,7 +92,7 @@ impl Wall {
                 self.standing = iptables::change(&mut self.socket, &before, &declared(), self.settings)?;
                 Ok(())
             }
-            Firewall::Nftables => match self.socket.commit(&transaction(change)) {
+            Firewall::Nftables => match self.socket.commit(&transaction(change, self.settings)) {
                 Err(error) if error.errno() == Some(Errno::NOENT) => {
                     Ok(self.socket.commit(&nftables::replace(&declared(), self.settings))?)
                 }
@@ -118,14 +118,14 @@ impl Wall {
     /// The rules that stand for a part of what is declared, as an administrator would write them.
     pub(crate) fn written(&self, part: &State) -> Vec<String> {
         match self.kind {
-            Firewall::Nftables => nftables::written(part),
+            Firewall::Nftables => nftables::written(part, self.settings),
             Firewall::Iptables => iptables::written(part, self.settings),
             Firewall::Off => Vec::new(),
         }
     }
 }
 
-fn transaction(change: &Change<'_>) -> Transaction {
+fn transaction(change: &Change<'_>, settings: Settings) -> Transaction {
     let mut t = Transaction::new();
     if let Some(bridge) = change.bridge_goes {
         nftables::del_bridge(&mut t, bridge);
@@ -133,8 +133,8 @@ fn transaction(change: &Change<'_>) -> Transaction {
     if let Some(bridge) = change.bridge_comes {
         nftables::add_bridge(&mut t, bridge);
     }
-    nftables::del_ports(&mut t, change.ports_go);
-    nftables::add_ports(&mut t, change.ports_come);
+    nftables::del_ports(&mut t, change.ports_go, settings);
+    nftables::add_ports(&mut t, change.ports_come, settings);
     nftables::del_holes(&mut t, change.holes_go);
     nftables::add_holes(&mut t, change.holes_come);
     t

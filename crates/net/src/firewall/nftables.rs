@@ -23,7 +23,7 @@ use wharf_netlink::nft::{
 
 use crate::address::{from_bits, to_bits};
 use crate::firewall::declared::{Bridge, Hole, ICMP, ICMPV6, Published, Settings, State};
-use crate::{GatewayMode, Subnet};
+use crate::{GatewayMode, Protocol, Subnet};
 
 /// Ours.
 pub(crate) const TABLE: Table<'static> = Table { family: Family::Inet, name: "wharf" };
@@ -71,7 +71,7 @@ pub(crate) fn replace(state: &State, settings: Settings) -> Transaction {
     for bridge in &state.bridges {
         add_bridge(&mut t, bridge);
     }
-    add_ports(&mut t, &state.ports);
+    add_ports(&mut t, &state.ports, settings);
     add_holes(&mut t, &state.holes);
     t
 }
@@ -102,8 +102,8 @@ pub(crate) fn del_bridge(t: &mut Transaction, bridge: &Bridge) {
 }
 
 /// Ports are published.
-pub(crate) fn add_ports(t: &mut Transaction, ports: &[Published]) {
-    for (map, elements) in by_map(ports, true) {
+pub(crate) fn add_ports(t: &mut Transaction, ports: &[Published], settings: Settings) {
+    for (map, elements) in by_map(ports, settings, true) {
         t.insert_elements(TABLE, map, &elements);
     }
     for (set, elements) in doors(ports) {
@@ -112,8 +112,8 @@ pub(crate) fn add_ports(t: &mut Transaction, ports: &[Published]) {
 }
 
 /// Ports are no longer published.
-pub(crate) fn del_ports(t: &mut Transaction, ports: &[Published]) {
-    for (map, elements) in by_map(ports, false) {
+pub(crate) fn del_ports(t: &mut Transaction, ports: &[Published], settings: Settings) {
+    for (map, elements) in by_map(ports, settings, false) {
         t.del_elements(TABLE, map, &elements);
     }
     for (set, elements) in doors(ports) {
@@ -132,7 +132,7 @@ pub(crate) fn del_holes(t: &mut Transaction, holes: &[Hole]) {
 }
 
 /// The elements of a part of what is declared, as `nft list table inet wharf` shows them.
-pub(crate) fn written(part: &State) -> Vec<String> {
+pub(crate) fn written(part: &State, settings: Settings) -> Vec<String> {
     let mut list = Vec::new();
     for b in &part.bridges {
         let link = &b.link;
@@ -141,7 +141,8 @@ pub(crate) fn written(part: &State) -> Vec<String> {
         let verdict = if b.icc { "accept" } else { "jump links" };
         list.push(format!("map pairs: \"{link}\" . \"{link}\" : {verdict}"));
     }
-    for p in part.ports.iter().filter(|p| p.binding.host_ip.is_ipv4() == p.target.is_ipv4()) {
+    let led = |p: &&Published| p.binding.host_ip.is_ipv4() == p.target.is_ipv4() && !is_left_to_proxy(p, settings);
+    for p in part.ports.iter().filter(led) {
         let b = &p.binding;
         let (protocol, port) = (b.protocol.as_str(), b.host_port);
         if b.is_routed() {
@@ -192,11 +193,17 @@ fn hole_elements(holes: &[Hole]) -> Vec<Element> {
     holes.iter().filter(|h| h.from.is_ipv4() && h.to.is_ipv4()).map(element).collect()
 }
 
-fn by_map(ports: &[Published], with_data: bool) -> Vec<(&'static str, Vec<Element>)> {
+/// Whether no packet for a port comes as far as the maps: see the rules of `output`.
+fn is_left_to_proxy(p: &Published, settings: Settings) -> bool {
+    let host = p.binding.host_ip;
+    host.is_loopback() && (host.is_ipv6() || settings.proxy && p.binding.protocol == Protocol::Tcp)
+}
+
+fn by_map(ports: &[Published], settings: Settings, with_data: bool) -> Vec<(&'static str, Vec<Element>)> {
     let mut maps = [("any4", Vec::new()), ("ports4", Vec::new()), ("any6", Vec::new()), ("ports6", Vec::new())];
     for p in ports {
         let v4 = p.binding.host_ip.is_ipv4();
-        if v4 != p.target.is_ipv4() || p.binding.is_routed() {
+        if v4 != p.target.is_ipv4() || p.binding.is_routed() || is_left_to_proxy(p, settings) {
             // no translation between families in the kernel: the proxy's business
             continue;
         }
@@ -257,6 +264,9 @@ fn sets(t: &mut Transaction) {
     t.add_set(TABLE, &Set { name: "ports6", key: &[Ipv6, Protocol, Port], data: to6, flags });
 }
 
+/// Its number.
+const TCP: u8 = 6;
+
 fn chains(t: &mut Transaction, settings: Settings) {
     const RAW: i32 = -300;
     const DNAT: i32 = -100;
@@ -307,6 +317,23 @@ fn chains(t: &mut Transaction, settings: Settings) {
             "prerouting",
             "where containers may not talk, the proxy answers",
             &[input, E::InSet(W0, CLOSED), E::Verdict(Verdict::Return)],
+        );
+    }
+    if settings.proxy {
+        // through the container's own namespace, twice as fast as over the bridge
+        t.add_rule(
+            TABLE,
+            "output",
+            "what 127.0.0.0/8 sends as a stream: the proxy answers",
+            &[
+                v4,
+                is_v4,
+                destination,
+                to_loopback,
+                E::Meta(MetaKey::Protocol, W0),
+                E::Compare(W0, Operator::Eq, &[TCP]),
+                E::Verdict(Verdict::Return),
+            ],
         );
     }
     let [v6, is_v6] = family(V6);

@@ -2,7 +2,7 @@
 //! sockets that keep every published port from being taken by another program.
 //!
 //! ```text
-//!   Door (a bound socket) ─ TCP, SCTP ─ accept ─► Pair: client ⇄ pipe ⇄ server      bytes never enter this process
+//!   Door (a bound socket) ─ TCP, SCTP ─ accept ─► Pair: client ⇄ server       inside the container's namespace, or over the bridge
 //!                         └ UDP ─────── Session per client: a connected socket, gone after a silence
 //! ```
 //!
@@ -10,10 +10,11 @@
 //! the client's even, the server's odd.
 
 mod datagram;
+mod inside;
 mod stream;
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,8 @@ use rustix::io::Errno;
 
 use crate::protocol::{Forward, Transport};
 use datagram::Session;
-use stream::{Pair, Pipes, Progress};
+use inside::Room;
+use stream::{Buffers, Pair, Progress};
 
 /// Set in our tokens.
 const OURS: u64 = 1 << 63;
@@ -31,6 +33,11 @@ const OURS: u64 = 1 << 63;
 const SWEEP: Duration = Duration::from_secs(15);
 /// Connections that wait to be accepted, of one port: what Go's runtime (and so Docker's proxy) has on Linux.
 const BACKLOG: i32 = 4096;
+/// A container that has not answered inside its namespace by then is asked over the bridge.
+const ANSWER_INSIDE: Duration = Duration::from_millis(250);
+
+/// What is told of a stream's socket: every change, once.
+const STREAM: EventFlags = EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
 
 /// A published port.
 struct Door {
@@ -46,7 +53,11 @@ pub(crate) struct Proxy {
     tokens: u64,
     doors: HashMap<u64, Door>,
     pairs: HashMap<u64, Pair>,
-    pipes: Pipes,
+    buffers: Buffers,
+    /// Container → its namespace, where streams can be led inside.
+    rooms: HashMap<String, Room>,
+    /// Connections asked for inside, and how long they may take.
+    asked: VecDeque<(Instant, u64)>,
     sessions: HashMap<u64, Session>,
     by_client: HashMap<(u64, SocketAddr), u64>,
     /// Pairs that used up their turn: they go on in the next round.
@@ -65,7 +76,9 @@ impl Proxy {
             tokens: 0,
             doors: HashMap::new(),
             pairs: HashMap::new(),
-            pipes: Pipes::default(),
+            buffers: Buffers::default(),
+            rooms: HashMap::new(),
+            asked: VecDeque::new(),
             sessions: HashMap::new(),
             by_client: HashMap::new(),
             again: Vec::new(),
@@ -126,6 +139,14 @@ impl Proxy {
         Ok(())
     }
 
+    /// Streams of a container's ports are led inside its namespace from now on, where that is possible.
+    pub(crate) fn enter(&mut self, container: &str, netns: OwnedFd, sources: Vec<IpAddr>) {
+        // without a way home there is no way inside
+        if let Ok(room) = Room::new(netns, sources) {
+            self.rooms.insert(container.to_owned(), room);
+        }
+    }
+
     /// Listens, if there is somewhere to lead to and it does not yet.
     fn open(&mut self, token: u64) -> std::io::Result<()> {
         let Some(door) = self.doors.get_mut(&token).filter(|d| !d.listening && d.forward.target.is_some()) else {
@@ -145,6 +166,7 @@ impl Proxy {
 
     /// Closes the ports of a container with all that goes through them.
     pub(crate) fn unpublish(&mut self, container: &str) {
+        self.rooms.remove(container);
         let gone: Vec<u64> = self.doors.iter().filter(|(_, d)| &*d.container == container).map(|(t, _)| *t).collect();
         for token in &gone {
             self.doors.remove(token);
@@ -153,13 +175,13 @@ impl Proxy {
             return;
         }
         for (_, pair) in self.pairs.extract_if(|_, pair| gone.contains(&pair.door)) {
-            pair.abort();
+            pair.abort(&mut self.buffers);
         }
         self.sessions.retain(|_, session| !gone.contains(&session.door));
         self.by_client.retain(|(door, _), _| !gone.contains(door));
         self.starved.retain(|door| !gone.contains(door));
         if self.doors.is_empty() {
-            self.pipes = Pipes::default();
+            self.buffers.shrink();
             self.buffer = Vec::new();
         }
     }
@@ -176,7 +198,8 @@ impl Proxy {
 
     /// When [`Proxy::expire`] wants to be called; `None` for never.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        (!self.sessions.is_empty() || !self.starved.is_empty()).then(|| self.swept + SWEEP)
+        let sweep = (!self.sessions.is_empty() || !self.starved.is_empty()).then(|| self.swept + SWEEP);
+        sweep.into_iter().chain(self.asked.front().map(|(at, _)| *at)).min()
     }
 
     /// One event.
@@ -197,6 +220,12 @@ impl Proxy {
     pub(crate) fn expire(&mut self, now: Instant) {
         for pair in std::mem::take(&mut self.again) {
             self.pass(pair, EventFlags::empty(), false);
+        }
+        while let Some(&(_, pair)) = self.asked.front().filter(|(at, _)| *at <= now) {
+            self.asked.pop_front();
+            if self.pairs.get(&pair).is_some_and(Pair::waits_inside) {
+                self.go_outside(pair, true);
+            }
         }
         if now < self.swept + SWEEP {
             return;
@@ -221,13 +250,18 @@ impl Proxy {
                     return;
                 }
             };
-            let (transport, base) = (door.forward.transport, self.token());
+            let transport = door.forward.transport;
+            let room = self.rooms.get_mut(&*door.container).filter(|_| transport == Transport::Tcp);
+            let inside = room.and_then(|room| room.connect(target));
+            let base = self.token();
             // without a descriptor for the other end the client sees its connection end
-            let Ok(pair) = Pair::connect(client, target, transport, token) else { continue };
-            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-            let added = epoll::add(&self.poll, pair.client.as_fd(), EventData::new_u64(base), flags)
-                .and_then(|()| epoll::add(&self.poll, pair.server.as_fd(), EventData::new_u64(base | 1), flags));
+            let Ok(pair) = Pair::connect(client, inside, target, transport, token) else { continue };
+            let added = epoll::add(&self.poll, pair.client.as_fd(), EventData::new_u64(base), STREAM)
+                .and_then(|()| epoll::add(&self.poll, pair.server.as_fd(), EventData::new_u64(base | 1), STREAM));
             if added.is_ok() {
+                if pair.waits_inside() {
+                    self.asked.push_back((Instant::now() + ANSWER_INSIDE, base));
+                }
                 self.pairs.insert(base, pair);
             }
         }
@@ -235,13 +269,31 @@ impl Proxy {
 
     fn pass(&mut self, base: u64, flags: EventFlags, server: bool) {
         let Some(pair) = self.pairs.get_mut(&base) else { return };
-        match pair.pass(flags, server, &mut self.pipes) {
+        match pair.pass(flags, server, &mut self.buffers) {
             Progress::Waits => {}
             Progress::More => self.again.push(base),
             Progress::Over => {
                 self.pairs.remove(&base);
                 self.feed();
             }
+            Progress::Refused => self.go_outside(base, false),
+        }
+    }
+
+    /// A connection that was not taken inside is tried over the bridge; `silent` when there was no answer at all.
+    fn go_outside(&mut self, base: u64, silent: bool) {
+        let Some(pair) = self.pairs.get_mut(&base) else { return };
+        let door = self.doors.get(&pair.door);
+        let Some((container, target)) = door.and_then(|d| Some((&d.container, d.forward.target?))) else { return };
+        if let Some(room) = self.rooms.get_mut(&**container).filter(|_| silent) {
+            // somebody's rules are in the way: not every connection shall wait for that
+            room.close(target);
+        }
+        let watched = pair
+            .go_outside(target)
+            .and_then(|()| epoll::add(&self.poll, pair.server.as_fd(), EventData::new_u64(base | 1), STREAM));
+        if watched.is_err() {
+            self.pairs.remove(&base);
         }
     }
 

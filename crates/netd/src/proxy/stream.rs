@@ -1,4 +1,8 @@
-//! One connection through a published port: two sockets and, while bytes are on their way, a pipe for each direction.
+//! One connection through a published port: two sockets and, while bytes wait, a buffer for each direction.
+//!
+//! Bytes are copied. Handing pages over from socket to socket (`splice`) costs this process less, but the reader more than
+//! that: what it gets comes in pieces of a page
+//! ([decision 60](../../../../docs/decisions/0060-who-leads-to-a-published-port.md)).
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,18 +11,19 @@ use std::time::Duration;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, connect, ipproto, shutdown, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, accept_with, connect, ipproto, recv, send,
+    shutdown, socket_with, sockopt,
 };
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 use crate::protocol::Transport;
 
-/// Of a pipe, and of one splice: few system calls for many bytes.
-const PIPE: usize = 1 << 20;
+/// Of a buffer: few system calls for many bytes, and it stays in the processor's cache.
+const BUFFER: usize = 512 << 10;
+/// Of the buffers beyond the first [`MANY`] that hold bytes at a time: peers that do not read must not cost much memory.
+const SMALL: usize = 16 << 10;
+const MANY: usize = 32;
 /// What one direction moves before others get their turn.
 const TURN: usize = 8 << 20;
-/// Empty pipes that are kept for the next.
-const KEPT: usize = 8;
 /// A client that vanished without a word is found out after this and nine probes more.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 
@@ -30,30 +35,48 @@ pub(crate) enum Progress {
     More,
     /// It has ended.
     Over,
+    /// The container did not take it from inside.
+    Refused,
 }
 
-/// Pipes without bytes in them: only connections that move bytes need one.
+/// Buffers of all connections: one that is empty, and how many are not.
 #[derive(Default)]
-pub(crate) struct Pipes {
-    empty: Vec<(OwnedFd, OwnedFd)>,
+pub(crate) struct Buffers {
+    empty: Option<Box<[u8]>>,
+    out: usize,
 }
 
-impl Pipes {
-    fn take(&mut self) -> Result<(OwnedFd, OwnedFd), Errno> {
-        if let Some(pipe) = self.empty.pop() {
-            return Ok(pipe);
-        }
-        let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // a smaller one works too, only slower
-        let _ = fcntl_setpipe_size(&pipe.0, PIPE);
-        Ok(pipe)
+impl Buffers {
+    fn take(&mut self) -> Box<[u8]> {
+        self.out += 1;
+        let large = self.out <= MANY;
+        let kept = if large { self.empty.take() } else { None };
+        kept.unwrap_or_else(|| vec![0; if large { BUFFER } else { SMALL }].into_boxed_slice())
     }
 
-    fn give_back(&mut self, pipe: (OwnedFd, OwnedFd)) {
-        if self.empty.len() < KEPT {
-            self.empty.push(pipe);
+    fn give_back(&mut self, buffer: Box<[u8]>) {
+        self.forget(1);
+        if buffer.len() == BUFFER {
+            self.empty = Some(buffer);
         }
     }
+
+    /// So many went with their connections.
+    fn forget(&mut self, count: usize) {
+        self.out = self.out.saturating_sub(count);
+    }
+
+    /// Nothing is published any more.
+    pub(crate) fn shrink(&mut self) {
+        self.empty = None;
+    }
+}
+
+/// Bytes that came and have not all gone.
+struct Held {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
 }
 
 /// A connection.
@@ -62,17 +85,25 @@ pub(crate) struct Pair {
     pub(crate) server: OwnedFd,
     /// The published port.
     pub(crate) door: u64,
-    connected: bool,
+    state: State,
     up: Flow,
     down: Flow,
+}
+
+/// Whether the container has taken the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Asked from inside its namespace; where that fails the bridge is left.
+    Inside,
+    /// Asked over the bridge.
+    Outside,
+    Connected,
 }
 
 /// One direction.
 #[derive(Default)]
 struct Flow {
-    /// With bytes in it.
-    pipe: Option<(OwnedFd, OwnedFd)>,
-    inside: usize,
+    held: Option<Held>,
     /// Nothing comes any more.
     ended: bool,
     /// And the other side knows.
@@ -80,59 +111,79 @@ struct Flow {
 }
 
 impl Pair {
-    /// Begins to connect to the container.
-    pub(crate) fn connect(client: OwnedFd, target: SocketAddr, transport: Transport, door: u64) -> Result<Self, Errno> {
-        let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let protocol = if transport == Transport::Sctp { ipproto::SCTP } else { ipproto::TCP };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let server = socket_with(family, SocketType::STREAM, flags, Some(protocol))?;
+    /// Begins to connect to the container; with `inside` that is done.
+    pub(crate) fn connect(
+        client: OwnedFd,
+        inside: Option<OwnedFd>,
+        target: SocketAddr,
+        transport: Transport,
+        door: u64,
+    ) -> Result<Self, Errno> {
         if transport == Transport::Tcp {
-            for socket in [&client, &server] {
-                // small messages at once: whoever wrote them has decided about that already
-                sockopt::set_tcp_nodelay(socket, true)?;
-            }
+            // small messages at once: whoever wrote them has decided about that already
+            sockopt::set_tcp_nodelay(&client, true)?;
             sockopt::set_socket_keepalive(&client, true)?;
             sockopt::set_tcp_keepidle(&client, PROBE_AFTER)?;
         }
-        match connect(&server, &target) {
-            Ok(()) | Err(Errno::INPROGRESS) => {}
+        let state = if inside.is_some() { State::Inside } else { State::Outside };
+        let server = match inside.map_or_else(|| outside(target, transport), Ok) {
+            Ok(server) => server,
             Err(errno) => {
                 reset(&client);
                 return Err(errno);
             }
+        };
+        if transport == Transport::Tcp {
+            sockopt::set_tcp_nodelay(&server, true)?;
         }
-        Ok(Self { client, server, door, connected: false, up: Flow::default(), down: Flow::default() })
+        Ok(Self { client, server, door, state, up: Flow::default(), down: Flow::default() })
+    }
+
+    /// Still waits for an answer from inside the container.
+    pub(crate) fn waits_inside(&self) -> bool {
+        self.state == State::Inside
+    }
+
+    /// Gives up the way inside and begins to connect over the bridge. The new socket is to be watched.
+    pub(crate) fn go_outside(&mut self, target: SocketAddr) -> Result<(), Errno> {
+        self.state = State::Outside;
+        self.server = outside(target, Transport::Tcp).inspect_err(|_| reset(&self.client))?;
+        sockopt::set_tcp_nodelay(&self.server, true)
     }
 
     /// Moves what can be moved in both directions.
-    pub(crate) fn pass(&mut self, flags: EventFlags, server: bool, pipes: &mut Pipes) -> Progress {
-        if !self.connected {
+    pub(crate) fn pass(&mut self, flags: EventFlags, server: bool, buffers: &mut Buffers) -> Progress {
+        if self.state != State::Connected {
             if !server || !flags.intersects(EventFlags::OUT | EventFlags::ERR | EventFlags::HUP) {
                 return Progress::Waits;
             }
             if !matches!(sockopt::socket_error(&self.server), Ok(Ok(()))) {
+                if self.state == State::Inside {
+                    return Progress::Refused;
+                }
                 reset(&self.client);
                 return Progress::Over;
             }
-            self.connected = true;
+            self.state = State::Connected;
         }
         let moved = self
             .up
-            .pump(self.client.as_fd(), self.server.as_fd(), pipes)
-            .and_then(|up| Ok(up | self.down.pump(self.server.as_fd(), self.client.as_fd(), pipes)?));
+            .pump(self.client.as_fd(), self.server.as_fd(), buffers)
+            .and_then(|up| Ok(up | self.down.pump(self.server.as_fd(), self.client.as_fd(), buffers)?));
         match moved {
             Ok(true) => Progress::More,
             Ok(false) if self.up.told && self.down.told => Progress::Over,
             Ok(false) => Progress::Waits,
             Err(_) => {
-                self.abort();
+                self.abort(buffers);
                 Progress::Over
             }
         }
     }
 
     /// What is broken on one side is broken for the other.
-    pub(crate) fn abort(&self) {
+    pub(crate) fn abort(&self, buffers: &mut Buffers) {
+        buffers.forget([&self.up, &self.down].into_iter().filter(|flow| flow.held.is_some()).count());
         reset(&self.client);
         reset(&self.server);
     }
@@ -140,17 +191,26 @@ impl Pair {
 
 impl Flow {
     /// Says whether its turn was over before there was nothing left to do.
-    fn pump(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, pipes: &mut Pipes) -> Result<bool, Errno> {
+    fn pump(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, buffers: &mut Buffers) -> Result<bool, Errno> {
         let mut moved = 0;
         while moved < TURN {
-            let came = if self.ended { 0 } else { self.fill(from, pipes)? };
-            let went = self.drain(to, pipes)?;
-            moved += went;
-            if came == 0 && went == 0 {
+            if self.held.is_none() {
+                self.fill(from, buffers)?;
+            }
+            let Some(held) = self.held.take() else { break };
+            let (held, went) = drain(held, to);
+            let left = held.end > held.start;
+            if left {
+                self.held = Some(held);
+            } else {
+                buffers.give_back(held.buffer);
+            }
+            moved += went?;
+            if left {
                 break;
             }
         }
-        if self.ended && self.inside == 0 && !self.told {
+        if self.ended && self.held.is_none() && !self.told {
             self.told = true;
             match shutdown(to, Shutdown::Write) {
                 Ok(()) | Err(Errno::NOTCONN) => {}
@@ -160,46 +220,52 @@ impl Flow {
         Ok(moved >= TURN)
     }
 
-    /// Bytes that came into the pipe.
-    fn fill(&mut self, from: BorrowedFd<'_>, pipes: &mut Pipes) -> Result<usize, Errno> {
-        let pipe = match self.pipe.take() {
-            Some(pipe) => pipe,
-            None => pipes.take()?,
-        };
-        let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-        let came = match splice(from, None, &pipe.1, None, PIPE, flags) {
-            Ok(0) => {
-                self.ended = true;
-                Ok(0)
-            }
-            // nothing there, or (with bytes inside) no room in the pipe: sending some of them tells which
-            Err(Errno::AGAIN | Errno::INTR) => Ok(0),
-            other => other,
-        };
-        self.inside += *came.as_ref().unwrap_or(&0);
-        if self.inside > 0 {
-            self.pipe = Some(pipe);
-        } else {
-            pipes.give_back(pipe);
+    /// Takes what came.
+    fn fill(&mut self, from: BorrowedFd<'_>, buffers: &mut Buffers) -> Result<(), Errno> {
+        if self.ended {
+            return Ok(());
         }
-        came
+        let mut buffer = buffers.take();
+        let came = recv(from, &mut buffer[..], RecvFlags::DONTWAIT).map(|(came, _)| came);
+        match came {
+            Ok(end) if end > 0 => self.held = Some(Held { buffer, start: 0, end }),
+            _ => buffers.give_back(buffer),
+        }
+        match came {
+            Ok(came) => self.ended = came == 0,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        Ok(())
     }
+}
 
-    /// Bytes that left the pipe.
-    fn drain(&mut self, to: BorrowedFd<'_>, pipes: &mut Pipes) -> Result<usize, Errno> {
-        let Some(pipe) = self.pipe.take() else { return Ok(0) };
-        let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-        let went = match splice(&pipe.0, None, to, None, self.inside, flags) {
-            Err(Errno::AGAIN | Errno::INTR) => 0,
-            other => other?,
-        };
-        self.inside -= went;
-        if self.inside > 0 {
-            self.pipe = Some(pipe);
-        } else {
-            pipes.give_back(pipe);
+/// Sends until there is nothing left, or no room at the other side; also says how much went.
+fn drain(mut held: Held, to: BorrowedFd<'_>) -> (Held, Result<usize, Errno>) {
+    let mut went = 0;
+    while held.start < held.end {
+        match send(to, &held.buffer[held.start..held.end], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(sent) => {
+                held.start += sent;
+                went += sent;
+            }
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(errno) => return (held, Err(errno)),
         }
-        Ok(went)
+    }
+    (held, Ok(went))
+}
+
+/// Begins to connect over the bridge.
+fn outside(target: SocketAddr, transport: Transport) -> Result<OwnedFd, Errno> {
+    let family = if target.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let protocol = if transport == Transport::Sctp { ipproto::SCTP } else { ipproto::TCP };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let server = socket_with(family, SocketType::STREAM, flags, Some(protocol))?;
+    match connect(&server, &target) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(server),
+        Err(errno) => Err(errno),
     }
 }
 
