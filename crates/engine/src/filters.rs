@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, Result};
+use regex_lite::Regex;
+
+use crate::{Error, Result, pattern};
 
 /// Filters as the API carries them, already parsed from JSON (both the list and the old map form).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,11 +35,11 @@ impl Filters {
         values.is_empty() || values.iter().any(|v| v == value)
     }
 
-    /// `true` when the key is absent or one of its values occurs in `value` (Docker takes them for patterns; `^`, `$` and
-    /// `.*` are honoured, everything else is literal).
-    pub fn matches(&self, key: &str, value: &str) -> bool {
+    /// The values of a key as regular expressions.
+    pub(crate) fn patterns(&self, key: &str) -> Patterns {
         let values = self.get(key);
-        values.is_empty() || values.iter().any(|v| pattern(v, value))
+        // one that cannot be read matches nothing, as in Docker
+        Patterns((!values.is_empty()).then(|| values.iter().filter_map(|v| pattern::compile(v).ok()).collect()))
     }
 
     /// `true` when every `label` value (`key` or `key=value`) is met by `labels`.
@@ -68,29 +70,14 @@ impl Filters {
     }
 }
 
-/// Literal text with optional anchors, or pieces separated by `.*`.
-fn pattern(pattern: &str, text: &str) -> bool {
-    let (from_start, pattern) = pattern.strip_prefix('^').map_or((false, pattern), |p| (true, p));
-    let (to_end, pattern) = pattern.strip_suffix('$').map_or((false, pattern), |p| (true, p));
-    let pieces: Vec<&str> = pattern.split(".*").collect();
-    let mut rest = text;
-    for (i, piece) in pieces.iter().enumerate() {
-        let last = i + 1 == pieces.len();
-        if i == 0 && from_start {
-            let Some(after) = rest.strip_prefix(piece) else { return false };
-            rest = after;
-            if last && to_end && !rest.is_empty() {
-                return false;
-            }
-            continue;
-        }
-        if last && to_end {
-            return rest.ends_with(piece);
-        }
-        let Some(at) = rest.find(piece) else { return false };
-        rest = &rest[at + piece.len()..];
+/// Of which one has to match somewhere; without any, everything does.
+#[derive(Debug)]
+pub(crate) struct Patterns(Option<Vec<Regex>>);
+
+impl Patterns {
+    pub(crate) fn accept(&self, text: &str) -> bool {
+        self.0.as_ref().is_none_or(|list| list.iter().any(|pattern| pattern.is_match(text)))
     }
-    true
 }
 
 #[cfg(test)]
@@ -99,13 +86,9 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let check = |p: &str, text: &str, expect: bool| assert_eq!(pattern(p, text), expect, "{p} {text}");
-        check("web", "my-web-1", true);
-        check("^web", "my-web-1", false);
-        check("^web$", "web", true);
-        check("^web$", "web1", false);
-        check("web$", "my-web", true);
-        check("^my.*1$", "my-web-1", true);
-        check("", "x", true);
+        let matches =
+            |p: &str, text: &str| Filters([("name".into(), vec![p.into()])].into()).patterns("name").accept(text);
+        assert!(matches("web", "my-web-1") && matches("^my-[vw]eb", "my-web-1") && !matches("^web", "my-web-1"));
+        assert!(!matches("[", "["));
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::container::snapshot::{Container, HealthStatus};
 use crate::container::state::{State, Status};
+use crate::filters::Patterns;
 use crate::{Engine, Error, Filters, Inner, ListOptions, Listed, Result};
 
 const KEYS: &[&str] = &[
@@ -33,8 +34,8 @@ pub(crate) async fn list(inner: &Arc<Inner>, options: ListOptions) -> Result<Vec
     let wanted = Wanted::parse(inner, &filters)?;
     let mut containers: Vec<Arc<Container>> = inner.index.all().iter().map(|handle| handle.container()).collect();
     containers.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.id.cmp(&a.id)));
-    let states_named = !filters.get("status").is_empty() || !filters.get("exited").is_empty();
-    let everything = all || limit > 0 || states_named || wanted.since.is_some() || wanted.before.is_some();
+    let everything =
+        all || limit > 0 || !filters.get("status").is_empty() || wanted.since.is_some() || wanted.before.is_some();
     containers.retain(|c| (everything || c.state.status.is_running()) && wanted.accepts(c, &filters));
     if limit > 0 {
         containers.truncate(limit);
@@ -67,6 +68,7 @@ struct Wanted {
     before: Option<Timestamp>,
     ancestors: Option<Vec<wharf_spec::id::ImageId>>,
     exit_codes: Vec<i32>,
+    names: Patterns,
 }
 
 impl Wanted {
@@ -106,7 +108,13 @@ impl Wanted {
         let names = filters.get("ancestor");
         let ancestors =
             (!names.is_empty()).then(|| names.iter().filter_map(|n| Some(inner.store.resolve(n).ok()?.id)).collect());
-        Ok(Wanted { since: created("since")?, before: created("before")?, ancestors, exit_codes })
+        Ok(Wanted {
+            since: created("since")?,
+            before: created("before")?,
+            ancestors,
+            exit_codes,
+            names: filters.patterns("name"),
+        })
     }
 
     fn accepts(&self, c: &Container, filters: &Filters) -> bool {
@@ -124,28 +132,27 @@ impl Wanted {
                 .iter()
                 .any(|m| filters.get("volume").iter().any(|w| *w == m.name || *w == m.destination || *w == m.source))
         };
-        let ports = |key: &str, published: bool| {
-            filters.get(key).is_empty()
-                || c.network.ports.iter().any(|(port, to)| {
-                    (!published || !to.is_empty()) && filters.get(key).iter().any(|w| port_matches(w, port))
-                })
+        let any = |key: &str, port: &str| filters.get(key).iter().any(|wanted| port_matches(wanted, port));
+        let exposed = || c.network.ports.keys().any(|port| any("expose", port));
+        // that of the host, with the protocol of the container's
+        let published = || {
+            c.network.ports.iter().any(|(port, to)| {
+                let protocol = port.rsplit('/').next().unwrap_or_default();
+                to.iter().any(|binding| any("publish", &format!("{}/{protocol}", binding.host_port)))
+            })
         };
         let exited =
             || state.finished_at.is_some() && !state.status.is_running() && self.exit_codes.contains(&state.exit_code);
         let health = c.health.as_ref().map_or("none", |h| h.status.as_str());
-        let name = |pattern: &str| {
-            let one = Filters([("name".to_owned(), vec![pattern.to_owned()])].into());
-            one.matches("name", &c.name) || one.matches("name", &format!("/{}", c.name))
-        };
         filters.exact("status", state.status.as_str())
             && filters.exact("health", health)
             && (filters.get("id").is_empty() || filters.get("id").iter().any(|w| c.id.as_str().starts_with(w.as_str())))
-            && (filters.get("name").is_empty() || filters.get("name").iter().any(|w| name(w)))
+            && (self.names.accept(&c.name) || self.names.accept(&format!("/{}", c.name)))
             && labels(filters, c)
             && (filters.get("network").is_empty() || networks())
             && (filters.get("volume").is_empty() || volumes())
-            && ports("publish", true)
-            && ports("expose", false)
+            && (filters.get("publish").is_empty() || published())
+            && (filters.get("expose").is_empty() || exposed())
             && (self.exit_codes.is_empty() || exited())
             && self.since.is_none_or(|since| c.created > since)
             && self.before.is_none_or(|before| c.created < before)

@@ -187,9 +187,10 @@ impl Engine {
                 return Err(Error::InvalidParameter(format!("invalid filter: 'type'='{kind}'")));
             }
         }
+        let names = filters.patterns("name");
         let used = |network: &wharf_net::Network| !inner.networks.endpoints(network).is_empty();
         let keep = |n: &wharf_net::Network| {
-            filters.matches("name", &n.name)
+            names.accept(&n.name)
                 && filters.exact("driver", n.driver.as_str())
                 && filters.exact("scope", "local")
                 && filters.exact("type", if is_predefined(n) { "builtin" } else { "custom" })

@@ -1,4 +1,4 @@
-//! Regular expressions of log options (`labels-regex`, `env-regex`). A match takes time linear in the text, whatever a client declares.
+//! Regular expressions that users give: of log options (`labels-regex`, `env-regex`) and of filters. A match takes time linear in the text, whatever a client declares.
 
 use regex_lite::{Regex, RegexBuilder};
 

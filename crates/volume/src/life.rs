@@ -1,5 +1,6 @@
 //! A volume comes into being, changes its name, and goes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -193,12 +194,14 @@ impl Volumes {
 
 /// Refuses while somebody uses the volume.
 fn unused(world: &crate::World, name: &str, what: &str) -> Result<()> {
-    let users = world.users.get(name).into_iter().flatten();
-    let users: Vec<String> = users.chain(world.mounts.get(name).iter().flat_map(|m| &m.users)).cloned().collect();
+    let mounted = world.mounts.get(name).into_iter().flat_map(|m| &m.users);
+    let users: BTreeSet<&str> =
+        world.users.get(name).into_iter().flatten().chain(mounted).map(String::as_str).collect();
     if users.is_empty() {
         return Ok(());
     }
-    Err(Error::Conflict(format!("{what} {name}: volume is in use - [{}]", users.join(", "))))
+    let users = users.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Error::Conflict(format!("{what} {name}: volume is in use - [{users}]")))
 }
 
 fn remove_files(shared: &Shared, volume: &Volume, force: bool) -> Result<()> {

@@ -64,6 +64,9 @@ rows! {
         assert_eq!(read("memory/ID/memory.memsw.limit_in_bytes"), "67108864");
         assert_eq!(read("pids/ID/pids.max"), "20");
         assert_eq!(read("cpu/ID/cpu.cfs_quota_us"), "50000");
+        host.cli(cli, &["update", "--pids-limit", "-1", "c1"]).ok();
+        assert_eq!(read("pids/ID/pids.max"), "max");
+        assert_eq!(host.cli(cli, &["inspect", "-f", "{{.HostConfig.PidsLimit}}", "c1"]).ok(), "0");
         let other = host.cli(cli, &["run", "-d", "--cgroup-parent", &format!("{}/custom", host.cgroup_parent()), "busybox", "sleep", "600"]).ok();
         let pid = host.cli(cli, &["inspect", "-f", "{{.State.Pid}}", &other]).ok();
         assert!(host.run("cat", &[&format!("/proc/{pid}/cgroup")]).ok().contains(&format!("/custom/{other}")));

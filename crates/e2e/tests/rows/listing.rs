@@ -11,7 +11,7 @@ rows! {
     }
 
     fn r_ctr_07_filters(host, cli) {
-        host.cli(cli, &["run", "-d", "--name", "up", "-l", "tier=a", "busybox", "sleep", "600"]).ok();
+        host.cli(cli, &["run", "-d", "--name", "up", "-l", "tier=a", "-p", "8080:80", "-v", "data:/data", "busybox", "sleep", "600"]).ok();
         host.cli(cli, &["run", "--name", "down", "-l", "tier=b", "busybox", "sh", "-c", "exit 4"]);
         host.cli(cli, &["create", "--name", "new", "busybox"]).ok();
         let names = |args: &[&str]| {
@@ -28,7 +28,16 @@ rows! {
         assert_eq!(names(&["-a", "--filter", "exited=4"]), "down");
         assert_eq!(names(&["-a", "--filter", "label=tier"]), "down up");
         assert_eq!(names(&["-a", "--filter", "label=tier=a"]), "up");
+        assert_eq!(names(&["--filter", "exited=4"]), "", "it is a filter of the list, not another list");
         assert_eq!(names(&["-a", "--filter", "name=ow"]), "down");
+        assert_eq!(names(&["-a", "--filter", "name=^/?(up|n[d-f]w)$"]), "new up");
+        assert_eq!(names(&["-a", "--filter", "publish=8080"]), "up");
+        assert_eq!(names(&["-a", "--filter", "publish=80"]), "");
+        assert_eq!(names(&["-a", "--filter", "expose=80/tcp"]), "up");
+        let id = host.cli(cli, &["inspect", "-f", "{{.Id}}", "up"]).ok();
+        let refused = host.cli(cli, &["volume", "rm", "data"]).fails(1);
+        assert!(refused.ends_with(&format!("remove data: volume is in use - [{id}]")), "{refused}");
+        assert_eq!(host.cli(cli, &["inspect", "-f", "{{json .Config.Volumes}}", "new"]).ok(), "null");
         assert_eq!(names(&["-a", "--filter", "ancestor=busybox"]), "new down up");
         assert_eq!(names(&["-a", "--filter", "before=down"]), "up");
         assert_eq!(names(&["-a", "--filter", "since=down"]), "new");

@@ -72,7 +72,11 @@ pub(crate) fn merge_for_commit(given: &mut Config, container: &Config) {
 }
 
 fn merge_set(user: &mut Option<wharf_api::container::Set>, image: Option<&BTreeMap<String, serde_json::Value>>) {
-    let Some(image) = image.filter(|set| !set.is_empty()) else { return };
+    let Some(image) = image.filter(|set| !set.is_empty()) else {
+        // an empty set of the user's is none, as in Docker
+        *user = user.take().filter(|set| !set.is_empty());
+        return;
+    };
     let set = user.get_or_insert_default();
     for key in image.keys() {
         set.entry(key.clone()).or_default();

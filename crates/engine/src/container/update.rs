@@ -78,8 +78,9 @@ fn merge(old: &mut Resources, new: &Resources) -> Result<()> {
             old.clone_from(new);
         }
     }
-    if new.pids_limit.is_some() {
-        old.pids_limit = new.pids_limit.filter(|n| *n > 0);
+    if let Some(limit) = new.pids_limit {
+        // 0 is none
+        old.pids_limit = Some(limit.max(0));
     }
     Ok(())
 }

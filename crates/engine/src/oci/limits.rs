@@ -237,7 +237,7 @@ pub(crate) fn limits(r: &Resources) -> Result<Limits> {
             mems: text(&r.cpuset_mems),
             ..Cpu::default()
         },
-        pids: r.pids_limit.filter(|n| *n != 0),
+        pids: r.pids_limit,
         block_io: BlockIo {
             weight: (r.blkio_weight != 0).then_some(r.blkio_weight),
             weight_device: weights(r.blkio_weight_device.iter().flatten().flatten())?,

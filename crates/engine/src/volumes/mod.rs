@@ -163,9 +163,10 @@ impl Engine {
                 all.push(one);
             }
             all.extend(foreign.into_values());
+            let names = filters.patterns("name");
             all.retain(|v| {
                 let label = |name: &str| v.labels.as_ref().and_then(|l| l.get(name)).map(String::as_str);
-                filters.matches("name", &v.name)
+                names.accept(&v.name)
                     && filters.exact("driver", &v.driver)
                     && filters.labels("label", label)
                     && dangling.is_none_or(|wanted| wanted == (inner.volumes.user_count(&v.name) == 0))
