@@ -242,7 +242,8 @@ impl Engine {
                 let sizes = inner.store.shared_sizes();
                 let shared = |id: &wharf_spec::id::ImageId| sizes.get(id).copied().map_or(0, signed);
                 let rows = images.into_iter().map(|row| (row.clone(), shared(&row.image.id))).collect();
-                Ok((signed(inner.store.usage().layers), rows))
+                // `image prune` takes broken downloads too: they are what images take, and can be had back
+                Ok((signed(inner.store.usage().layers + inner.registries.kept()), rows))
             })
             .await?;
         }

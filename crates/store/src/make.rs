@@ -59,6 +59,8 @@ impl Store {
         let mut run = commit.config.clone();
         changes::apply(&mut run, &commit.changes)?;
         let row = self.snapshot_row(id)?;
+        // the container may be removed meanwhile, and its image with it
+        let _pins = self.pin_all(&row.layers)?;
         let layer = self.snapshot_layer(id, job)?;
         let parent = row.image.and_then(|image| self.catalog().get(&image).cloned());
         let parent_config = match &parent {

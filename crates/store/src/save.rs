@@ -28,7 +28,7 @@ use crate::{
     Catalog, Error, Image, Job, Result,
     layout::{ASIDE, RECORD},
     rows::{self, LayerRow},
-    store::{Pin, Store, decode},
+    store::{Store, decode},
 };
 
 /// One image to be written, with the tags that were asked for.
@@ -49,7 +49,8 @@ impl Store {
     pub fn save(&self, names: &[String], sink: &mut dyn Sink, job: &Job) -> Result<()> {
         let catalog = self.catalog();
         let chosen = choose(&catalog, names)?;
-        let _pins = self.pin_all(&chosen)?;
+        let layers: Vec<DiffId> = chosen.iter().flat_map(|c| c.image.layers.iter().copied()).collect();
+        let _pins = self.pin_all(&layers)?;
         let (blobs, documents) = describe(&catalog, &chosen);
         let mut tar = Writer::new(sink);
         for folder in ["blobs/", "blobs/sha256/"] {
@@ -89,12 +90,6 @@ impl Store {
         let aside = if moved.is_empty() { None } else { Some(open(folder.join(ASIDE))?) };
         let files = LayerFiles { root: files.as_fd(), moved_root: aside.as_ref().map(AsFd::as_fd), moved: &moved };
         Ok(wharf_archive::replay(open(folder.join(RECORD))?, files, out)?)
-    }
-
-    /// Keeps the layers from being collected while they are read.
-    fn pin_all(&self, chosen: &[Chosen]) -> Result<Vec<Pin>> {
-        let layers = chosen.iter().flat_map(|c| &c.image.layers);
-        layers.map(|d| self.pin(d).ok_or_else(|| Error::Corrupt(format!("layer {d} is gone")))).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
+use wharf_archive::Writing;
 use wharf_spec::id::{ContainerId, ImageId};
 use wharf_sys::quota;
 
@@ -235,20 +236,32 @@ impl Store {
         data
     }
 
-    /// Sizes of a container (`ps -s`).
+    /// Says that somebody may write into the container's files as long as the result lives: its processes, or we.
+    pub fn snapshot_writing(&self, id: &ContainerId) -> Writing<ContainerId> {
+        self.inner.sizes.writing(id.clone())
+    }
+
+    /// Sizes of a container (`ps -s`, `system df`). Its files are walked only when somebody may have written since the last time.
     pub fn snapshot_size(&self, id: &ContainerId) -> Result<SnapshotSize> {
         let row = self.snapshot_row(id)?;
-        let path = self.layout().snapshot(id).join(DIFF);
-        let rw = match self.driver() {
-            Driver::Overlay2 => {
-                let root = File::open(&path).map_err(Error::io("open", &path))?;
-                wharf_archive::size(root.as_fd())?
-            }
-            Driver::Vfs | Driver::Btrfs => self.changed_bytes(id, &path)?,
+        let rw = match self.inner.sizes.known(id) {
+            Some((bytes, _)) => bytes,
+            None => self.inner.sizes.walk(id, || self.own_bytes(id))?,
         };
         let catalog = self.catalog();
         let image: u64 = row.layers.iter().filter_map(|d| catalog.layer(d)).map(|l| l.size).sum();
         Ok(SnapshotSize { rw, root: rw + image })
+    }
+
+    fn own_bytes(&self, id: &ContainerId) -> Result<u64> {
+        let path = self.layout().snapshot(id).join(DIFF);
+        match self.driver() {
+            Driver::Overlay2 => {
+                let root = File::open(&path).map_err(Error::io("open", &path))?;
+                Ok(wharf_archive::size(root.as_fd())?)
+            }
+            Driver::Vfs | Driver::Btrfs => self.changed_bytes(id, &path),
+        }
     }
 
     /// Bytes of files that are not as in the image, where the container has a full copy.
@@ -266,6 +279,7 @@ impl Store {
     /// [`Store::snapshot_remove`].
     pub fn snapshot_forget(&self, id: &ContainerId) {
         let Some(row) = self.snapshot_rows().remove(id) else { return };
+        self.inner.sizes.forget(id);
         if let (Some(project), Ok(base)) = (row.project, File::open(self.layout().base())) {
             // a limit on a project without files hurts nobody
             let _ = quota::set_project_limit(base, project.id, 0);

@@ -7,9 +7,10 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     os::unix::ffi::OsStrExt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::AtomicBool, mpsc},
 };
 
+use wharf_archive::Sizes;
 use wharf_spec::{
     digest::Digest,
     id::{ContainerId, DiffId, ImageId},
@@ -40,10 +41,20 @@ pub(crate) struct Inner {
     /// Held while names, images or layers change.
     changes: Mutex<Changes>,
     pub(crate) snapshots: Mutex<HashMap<ContainerId, Arc<SnapshotRow>>>,
+    /// Of containers' own layers.
+    pub(crate) sizes: Sizes<ContainerId>,
     /// A container is gone whose image was removed by force: layers may be there that nobody needs.
     pub(crate) orphans: AtomicBool,
-    /// Folders to be removed, for the thread that does it.
-    reaper: mpsc::Sender<std::path::PathBuf>,
+    /// Work for the thread that cleans up.
+    reaper: mpsc::Sender<Chore>,
+}
+
+/// What is done off every path that somebody waits for.
+enum Chore {
+    /// Remove a folder that is out of sight.
+    Remove(std::path::PathBuf),
+    /// An operation has let go of a layer that nothing else uses.
+    Collect,
 }
 
 /// What only the writer needs.
@@ -84,11 +95,7 @@ impl Store {
             base.is_dir() && names.into_iter().any(|name| base.join(name).is_dir())
         })?;
         let layout = Layout::create(root, driver)?;
-        let (reaper, work) = mpsc::channel();
-        std::thread::Builder::new()
-            .name("wharf-reaper".into())
-            .spawn(move || reap(&work))
-            .map_err(Error::io("start thread", root))?;
+        let (reaper, chores) = mpsc::channel();
         let inner = Inner {
             layout,
             driver,
@@ -96,11 +103,19 @@ impl Store {
             catalog: RwLock::new(Arc::new(catalog)),
             changes: Mutex::default(),
             snapshots: Mutex::new(snapshots),
+            sizes: Sizes::default(),
             orphans: AtomicBool::new(false),
             reaper,
         };
         let store = Self { inner: Arc::new(inner) };
+        let weak = Arc::downgrade(&store.inner);
+        std::thread::Builder::new()
+            .name("wharf-reaper".into())
+            .spawn(move || reap(&chores, &weak))
+            .map_err(Error::io("start thread", root))?;
         store.repair()?;
+        // what operations held that a crash has ended
+        store.collect()?;
         store.make_init_layer()?;
         Ok(store)
     }
@@ -138,6 +153,11 @@ impl Store {
         Some(Pin { store: self.clone(), diff: *diff })
     }
 
+    /// The same for several layers that an operation reads.
+    pub(crate) fn pin_all(&self, layers: &[DiffId]) -> Result<Vec<Pin>> {
+        layers.iter().map(|d| self.pin(d).ok_or_else(|| Error::Corrupt(format!("layer {d} is gone")))).collect()
+    }
+
     /// The same for a layer that is only on its way in.
     pub(crate) fn pin_ahead(&self, diff: &DiffId) -> Pin {
         let mut changes = self.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,7 +181,13 @@ impl Store {
     /// Has a folder removed that is out of sight already.
     pub(crate) fn reap(&self, path: std::path::PathBuf) {
         // the thread lives as long as the sender; if it is gone the next start removes the folder
-        let _ = self.inner.reaper.send(path);
+        let _ = self.inner.reaper.send(Chore::Remove(path));
+    }
+
+    /// Removes layers of no image, no container and no running operation.
+    fn collect(&self) -> Result<()> {
+        let change = self.change();
+        if change.unused_layers().is_empty() { Ok(()) } else { change.commit() }
     }
 
     /// Removes what no row speaks of, and makes again what a row promises and only emptiness was lost of.
@@ -214,12 +240,20 @@ pub(crate) struct Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        let mut changes = self.store.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = changes.pins.get_mut(&self.diff) {
+        {
+            let mut changes = self.store.inner.changes.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(count) = changes.pins.get_mut(&self.diff) else { return };
             *count -= 1;
-            if *count == 0 {
-                changes.pins.remove(&self.diff);
+            if *count > 0 {
+                return;
             }
+            changes.pins.remove(&self.diff);
+        }
+        let catalog = self.store.catalog();
+        let is_here = catalog.layers.contains_key(&self.diff);
+        if is_here && !catalog.images().any(|image| image.layers.contains(&self.diff)) {
+            // its image was removed meanwhile; the thread lives as long as the sender
+            let _ = self.store.inner.reaper.send(Chore::Collect);
         }
     }
 }
@@ -421,11 +455,21 @@ fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
     list.map(|e| e.map(|e| e.path()).map_err(Error::io("read folder", folder))).collect()
 }
 
-/// Removes retired folders one after the other, off every path that somebody waits for.
-fn reap(work: &mpsc::Receiver<std::path::PathBuf>) {
-    for path in work {
-        if let Err(error) = remove_tree(&path) {
-            tracing::warn!("removed files stay until the next start: {error}");
+/// Does the chores one after the other.
+fn reap(chores: &mpsc::Receiver<Chore>, store: &Weak<Inner>) {
+    for chore in chores {
+        match chore {
+            Chore::Remove(path) => {
+                if let Err(error) = remove_tree(&path) {
+                    tracing::warn!("removed files stay until the next start: {error}");
+                }
+            }
+            Chore::Collect => {
+                let Some(inner) = store.upgrade() else { return };
+                if let Err(error) = (Store { inner }).collect() {
+                    tracing::warn!("layers that nobody uses stay until the next change: {error}");
+                }
+            }
         }
     }
 }

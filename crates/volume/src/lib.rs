@@ -25,16 +25,18 @@ mod row;
 mod size;
 mod snapshot;
 mod transfer;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use wharf_archive::{Sizes, Writing};
 use wharf_state::{Db, Migrations, Table};
 
 pub use error::Error;
@@ -90,6 +92,10 @@ struct Shared {
     world: Mutex<World>,
     /// Told when a name becomes free.
     freed: Condvar,
+    /// Of the volumes that are folders, by name.
+    sizes: Sizes<String>,
+    /// Old numbers are being renewed.
+    renewing: AtomicBool,
     plugins: plugin::Plugins,
     number: AtomicU64,
 }
@@ -108,6 +114,7 @@ struct World {
 struct Active {
     users: BTreeSet<String>,
     path: PathBuf,
+    _writing: Writing<String>,
 }
 
 /// Names that nobody else works on as long as this lives.
@@ -171,6 +178,11 @@ impl Shared {
     fn delete(&self, name: &str) -> Result<()> {
         let key = name.to_owned();
         self.db.write(move |tx| tx.delete(TABLE, &key).map(drop).map_err(Error::from))
+    }
+
+    /// A volume with no users yet.
+    fn active(&self, name: &str, path: PathBuf) -> Active {
+        Active { users: BTreeSet::new(), path, _writing: self.sizes.writing(name.to_owned()) }
     }
 
     fn get(&self, name: &str) -> Result<Arc<Volume>> {
@@ -279,10 +291,7 @@ impl Volumes {
             }
         };
         let mut world = shared.world();
-        let active = world
-            .mounts
-            .entry(name.to_owned())
-            .or_insert_with(|| Active { users: BTreeSet::new(), path: path.clone() });
+        let active = world.mounts.entry(name.to_owned()).or_insert_with(|| shared.active(name, path.clone()));
         active.users.insert(user.to_owned());
         Ok(path)
     }
@@ -337,7 +346,7 @@ impl Volumes {
     pub fn adopt_mount(&self, name: &str, user: &str) {
         let path = self.shared.data(name);
         let mut world = self.shared.world();
-        let active = world.mounts.entry(name.to_owned()).or_insert_with(|| Active { users: BTreeSet::new(), path });
+        let active = world.mounts.entry(name.to_owned()).or_insert_with(|| self.shared.active(name, path));
         active.users.insert(user.to_owned());
     }
 
@@ -353,24 +362,6 @@ impl Volumes {
                 tracing::error!(volume = name, %error, "unmount");
             }
         }
-    }
-
-    /// Bytes of its files; of one that is not mounted, what it takes on the disk. -1: unknown.
-    pub fn size(&self, name: &str) -> i64 {
-        let Ok(volume) = self.get(name) else { return -1 };
-        let bytes = match &volume.backing {
-            Backing::Image { .. } => size::image_use(&self.shared.folder(name)),
-            Backing::Plugin | Backing::Foreign(_) => return -1,
-            Backing::Folder | Backing::Project { .. } | Backing::Subvolume { .. } => {
-                let data = self.data(name);
-                let open = rustix::fs::open(&data, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-                match open.ok().and_then(|fd| wharf_archive::size(fd.as_fd()).ok()) {
-                    Some(bytes) => bytes,
-                    None => return -1,
-                }
-            }
-        };
-        i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
     /// Fills an empty volume with what the container's root file system has at `path` (an absolute path, resolved inside

@@ -157,6 +157,7 @@ impl Volumes {
             volume
         };
         let removed = remove_files(&self.shared, &volume, force);
+        self.shared.sizes.forget(&volume.name);
         if removed.is_err() && self.shared.folder(name).is_dir() {
             self.shared.world().volumes.insert(name.to_owned(), volume);
         }
@@ -187,6 +188,7 @@ impl Volumes {
         let renamed = Volume { name: new.to_owned(), comes_from: Some(old.to_owned()), ..(*volume).clone() };
         self.shared.put(&renamed, Some(old))?;
         self.shared.world().volumes.remove(old);
+        self.shared.sizes.forget(&volume.name);
         injected("volume.rename.after_row")?;
         self.arrive(renamed)
     }

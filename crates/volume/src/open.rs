@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::UNIX_EPOCH;
 
+use wharf_archive::Sizes;
 use wharf_state::Db;
 
 use crate::row::{Backing, Volume};
@@ -28,7 +29,16 @@ impl Volumes {
         let world = Mutex::new(World { volumes: rows, ..World::default() });
         let number = AtomicU64::new(0);
         let root = root.canonicalize().map_err(Error::io("resolve", root))?;
-        let shared = Arc::new(Shared { root, db, world, freed: Condvar::new(), plugins, number });
+        let shared = Arc::new(Shared {
+            root,
+            db,
+            world,
+            freed: Condvar::new(),
+            sizes: Sizes::default(),
+            renewing: AtomicBool::new(false),
+            plugins,
+            number,
+        });
         recover(&shared)?;
         Ok(Volumes { shared })
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{RwLock, mpsc, oneshot, watch};
 use wharf_api::container::{EndpointSettings, UpdateConfig};
+use wharf_archive::Writing;
 use wharf_cgroup::Cgroup;
 use wharf_shim::client::Keeper;
 use wharf_spec::id::ContainerId;
@@ -84,6 +85,8 @@ pub(crate) struct Live {
     pub(crate) pid: u32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) cgroup: Arc<Cgroup>,
+    /// Its processes write into its files.
+    pub(crate) _writing: Writing<ContainerId>,
 }
 
 /// What a container's task shows.

@@ -152,7 +152,10 @@ async fn look(inner: &Arc<Inner>, id: ContainerId, declared: Declared, mut lived
                 for point in declared.mounts.iter().filter(|m| m.kind == MountKind::Volume) {
                     inner.volumes.adopt_mount(&point.name, id.as_str());
                 }
-                let live = Arc::new(Live { keeper, pid: snapshot.init.pid, pidfd, cgroup: Arc::new(cgroup) });
+                let writing = inner.store.snapshot_writing(&id);
+                let cgroup = Arc::new(cgroup);
+                let live = Live { keeper, pid: snapshot.init.pid, pidfd, cgroup, _writing: writing };
+                let live = Arc::new(live);
                 return Ok(Found { id, declared, lived, running: Some(Running { live, events }), changed });
             }
             Ok((snapshot, _)) => exit = snapshot.exit,

@@ -153,10 +153,12 @@ async fn steps(
     let ours = runtimes::is_ours(&declared.host_config.runtime);
     let create_failed = if ours { CREATE_FAILED } else { FOREIGN_CREATE_FAILED };
     failpoint::hit("engine.start.before_launch").map_err(injected)?;
+    let writing = inner.store.snapshot_writing(id);
     let launched = inner.template.launch(request).await.map_err(|error| refused(error, create_failed))?;
     failpoint::hit("engine.start.after_launch").map_err(injected)?;
     let started = launched.init.started;
-    let live = Live { keeper: launched.keeper, pid: started.pid, pidfd: launched.init.pidfd, cgroup };
+    let live =
+        Live { keeper: launched.keeper, pid: started.pid, pidfd: launched.init.pidfd, cgroup, _writing: writing };
     Ok(Started { live: Arc::new(live), events: launched.events, at: timestamp(started.at) })
 }
 

@@ -21,6 +21,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
 use tokio::sync::OwnedRwLockReadGuard;
+use wharf_archive::Writing;
 use wharf_spec::id::ContainerId;
 use wharf_sys::clone::{Flags, setns, unshare};
 use wharf_sys::failpoint;
@@ -45,6 +46,8 @@ pub(crate) struct View {
     /// Mounts last as long as their namespace.
     _namespace: OwnedFd,
     _still: OwnedRwLockReadGuard<()>,
+    /// Whoever has the view may write into the container's files and its volumes.
+    _writing: (Writing<ContainerId>, Vec<Writing<String>>),
 }
 
 /// Opens the view.
@@ -52,6 +55,9 @@ pub(crate) async fn open(inner: &Arc<Inner>, handle: &Handle) -> Result<View> {
     let still = handle.files.clone().read_owned().await;
     let (inner, id, container, live) = (inner.clone(), handle.id.clone(), handle.container(), handle.live());
     blocking(move || {
+        let volumes = container.mounts.iter().filter(|point| point.kind == MountKind::Volume);
+        let volumes = volumes.map(|point| inner.volumes.writing(&point.name)).collect();
+        let writing = (inner.store.snapshot_writing(&id), volumes);
         let made = match live {
             Some(live) => in_a_thread(move || of_running(&live, &container)),
             None => {
@@ -65,7 +71,7 @@ pub(crate) async fn open(inner: &Arc<Inner>, handle: &Handle) -> Result<View> {
         };
         let (root, namespace) = made?;
         failpoint::hit("engine.view.after_mount").map_err(|e| Error::system("fail point", e))?;
-        Ok(View { root, _namespace: namespace, _still: still })
+        Ok(View { root, _namespace: namespace, _still: still, _writing: writing })
     })
     .await
 }

@@ -206,6 +206,11 @@ impl Registries {
             flights.iter().filter(|(_, flight)| flight.strong_count() > 0).map(|(digest, _)| digest.hex()).collect();
         partial::prune(&self.folder, &under_way, until)
     }
+
+    /// Bytes of blobs that have come in part.
+    pub(crate) fn kept(&self) -> u64 {
+        partial::bytes(&self.folder)
+    }
 }
 
 impl std::fmt::Debug for Registries {

@@ -56,6 +56,13 @@ pub(crate) fn prune(folder: &Path, under_way: &HashSet<String>, until: Option<Sy
     bytes
 }
 
+/// Bytes of all of them.
+pub(crate) fn bytes(folder: &Path) -> u64 {
+    let sizes =
+        fs::read_dir(folder).into_iter().flatten().flatten().filter_map(|entry| Some(entry.metadata().ok()?.len()));
+    sizes.sum()
+}
+
 /// Removes a blob's file.
 pub(crate) fn forget(folder: &Path, digest: &Digest) {
     // it may never have been there
