@@ -47,6 +47,8 @@ mod configuration;
 mod copy;
 mod copy_uploads;
 mod daemon;
+mod disk_usage;
+mod downloads;
 mod durability;
 mod ecosystem;
 mod engines;
