@@ -261,6 +261,11 @@ impl ShelfImage {
         Self { manifest: manifest.to_string().into_bytes(), blobs, layers: digests }
     }
 
+    /// Digest of the manifest.
+    pub fn digest(&self) -> String {
+        Digest::of(&self.manifest).to_string()
+    }
+
     /// What an honest registry answers about this image, whatever its name and tag.
     pub fn answer(&self, asked: &Asked) -> Reply {
         let path = asked.path.split('?').next().unwrap_or_default();
@@ -268,8 +273,7 @@ impl ShelfImage {
             return Reply::new(200, "application/json", "{}");
         }
         if path.contains("/manifests/") {
-            let digest = Digest::of(&self.manifest).to_string();
-            return Reply::new(200, MANIFEST, self.manifest.clone()).with("Docker-Content-Digest", &digest);
+            return Reply::new(200, MANIFEST, self.manifest.clone()).with("Docker-Content-Digest", &self.digest());
         }
         let Some(blob) = path.rsplit('/').next().and_then(|digest| self.blobs.get(digest)) else {
             return Reply::refuse(404, "BLOB_UNKNOWN");

@@ -14,14 +14,14 @@ use crate::registries::{REGISTRY, content, inspect, kept, nothing_came, spawn, t
 
 /// A gate that a test opens for its registry.
 #[derive(Default)]
-struct Gate(Mutex<bool>, Condvar);
+pub(crate) struct Gate(Mutex<bool>, Condvar);
 
 impl Gate {
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.lock().unwrap() = true;
         self.1.notify_all();
     }
-    fn pass(&self) {
+    pub(crate) fn pass(&self) {
         let closed = self.0.lock().unwrap();
         drop(self.1.wait_while(closed, |open| !*open).unwrap());
     }

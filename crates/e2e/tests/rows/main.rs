@@ -60,6 +60,7 @@ mod image_store;
 mod image_story;
 mod images;
 mod imports;
+mod in_progress;
 mod isolation;
 mod lifecycle;
 mod listing;
