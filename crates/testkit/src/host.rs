@@ -228,6 +228,21 @@ impl Host {
         command
     }
 
+    /// A program inside the host that finds our command line by its name, with the engine in its environment.
+    pub fn with_our_command(&self, program: &str, args: &[&str]) -> Command {
+        let folder = executable("wharf").parent().expect("an executable lies somewhere").to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)));
+        let mut command = self.enter(program);
+        command
+            .args(args)
+            .env("PATH", path.expect("folders without colons"))
+            .env("DOCKER_HOST", format!("unix://{}", self.socket().display()))
+            .env("DOCKER_CONFIG", self.dir().join("config"))
+            .env("HOME", self.dir());
+        command
+    }
+
     /// Runs a command line to its end.
     #[track_caller]
     pub fn cli(&self, cli: Cli, args: &[&str]) -> Output {

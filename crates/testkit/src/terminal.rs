@@ -90,19 +90,30 @@ impl Host {
     /// Starts a command line on a terminal of 80 by 24.
     #[track_caller]
     pub fn terminal(&self, cli: Cli, args: &[&str]) -> Terminal {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo terminal");
-        grantpt(&master).and_then(|()| unlockpt(&master)).expect("the pseudo terminal unlocks");
-        let name = ptsname(&master, Vec::new()).expect("the pseudo terminal has a name");
-        let slave =
-            || File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes())).expect("its slave");
-        let inner = self.command(cli);
-        // setsid makes the slave the controlling terminal, so that signals and sizes arrive
-        let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait"]).arg(inner.get_program()).args(inner.get_args()).args(args).current_dir("/");
-        command.envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?)))).env("TERM", "xterm");
-        let child = command.stdin(slave()).stdout(slave()).stderr(Stdio::from(slave())).spawn().expect("setsid starts");
-        let terminal = Terminal { master: File::from(master), child, screen: String::new(), seen: 0 };
-        terminal.resize(80, 24);
-        terminal
+        let mut command = self.command(cli);
+        command.args(args);
+        on_terminal(&command)
     }
+
+    /// The same for a shell that finds our command line by its name.
+    #[track_caller]
+    pub fn shell(&self, program: &str, args: &[&str]) -> Terminal {
+        on_terminal(&self.with_our_command(program, args))
+    }
+}
+
+#[track_caller]
+fn on_terminal(inner: &Command) -> Terminal {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("the pseudo terminal unlocks");
+    let name = ptsname(&master, Vec::new()).expect("the pseudo terminal has a name");
+    let slave = || File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes())).expect("its slave");
+    // setsid makes the slave the controlling terminal, so that signals and sizes arrive
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait"]).arg(inner.get_program()).args(inner.get_args()).current_dir("/");
+    command.envs(inner.get_envs().filter_map(|(k, v)| Some((k, v?)))).env("TERM", "xterm");
+    let child = command.stdin(slave()).stdout(slave()).stderr(Stdio::from(slave())).spawn().expect("setsid starts");
+    let terminal = Terminal { master: File::from(master), child, screen: String::new(), seen: 0 };
+    terminal.resize(80, 24);
+    terminal
 }

@@ -1,6 +1,7 @@
 //! From the command line to the function that does it.
 
 use crate::commands::{self, Call};
+use crate::complete;
 use crate::exit::{Exit, Outcome};
 use crate::flags::{self, Help};
 use crate::help::{self, Page};
@@ -16,6 +17,9 @@ pub(crate) fn program(called: &str) -> &'static str {
 
 /// Runs one command line.
 pub(crate) fn run(program: &str, words: &[String]) -> Outcome {
+    if let Some(described) = words.first().and_then(|word| complete::asked(word)) {
+        return complete::answer(program, &words[1..], described);
+    }
     let parsed = flags::parse(&ROOT, words).map_err(|why| {
         Exit::with(
             125,

@@ -65,7 +65,7 @@ pub(crate) fn usage(program: &str, path: &str, command: &Command) -> String {
 /// The whole help text.
 pub(crate) fn render(page: &Page<'_>, command: &Command) -> String {
     let mut out = format!("Usage:  {}\n", usage(page.program, page.path, command));
-    _ = write!(out, "\n{}\n", command.about);
+    _ = write!(out, "\n{}\n", command.about.replace("{}", page.program));
     if !command.same_as.is_empty() {
         _ = write!(out, "\nAliases:\n  {}\n", command.same_as.replace("{}", page.program));
     }
@@ -92,6 +92,16 @@ pub(crate) fn render(page: &Page<'_>, command: &Command) -> String {
     out
 }
 
+/// A command's line in the list of its parent.
+pub(crate) fn brief(command: &Command) -> &'static str {
+    let first = command.about.split('\n').next().unwrap_or_default();
+    match command.brief {
+        "" if command.about.contains('\n') => first.trim_end_matches('.'),
+        "" => first,
+        brief => brief,
+    }
+}
+
 fn commands(page: &Page<'_>, command: &Command, out: &mut String) {
     let shown: Vec<&Command> =
         command.commands.iter().copied().filter(|inner| !inner.hidden && page.shows(inner.needs)).collect();
@@ -107,12 +117,7 @@ fn commands(page: &Page<'_>, command: &Command, out: &mut String) {
         });
         _ = write!(out, "\n{title}:\n");
         for command in inner {
-            let first = command.about.split('\n').next().unwrap_or_default();
-            let about = match command.brief {
-                "" if command.about.contains('\n') => first.trim_end_matches('.'),
-                "" => first,
-                brief => brief,
-            };
+            let about = brief(command);
             _ = writeln!(out, "  {:width$} {about}", command.name);
         }
     };

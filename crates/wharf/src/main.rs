@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod complete;
 mod config;
 mod context;
 mod dispatch;

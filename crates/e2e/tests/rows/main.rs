@@ -43,6 +43,7 @@ pub(crate) fn layers_left(host: &wharf_testkit::Host) -> Vec<String> {
 }
 
 mod attach;
+mod completion;
 mod configuration;
 mod copy;
 mod copy_uploads;

@@ -104,6 +104,7 @@ fn id_of(answer: &Value) -> String {
 pub(crate) fn perform(action: Action, call: &Call<'_>) -> Outcome {
     match action {
         Action::Registry => serve::hand_over(call),
+        Action::Completion => system::completion(call),
         Action::ContainerRun => run::run(call),
         Action::ContainerCreate => run::create(call),
         Action::ContainerStart => run::start(call),

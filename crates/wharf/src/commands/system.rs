@@ -10,7 +10,7 @@ use super::{COMMIT, Call, VERSION};
 use crate::engine::Query;
 use crate::exit::{Exit, Outcome};
 use crate::format::{Format, align, object, row, schema};
-use crate::{human, json, output, streams};
+use crate::{complete, human, json, output, streams};
 
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
@@ -18,6 +18,13 @@ fn architecture() -> &'static str {
         "aarch64" => "arm64",
         other => other,
     }
+}
+
+/// `completion SHELL`
+pub(crate) fn completion(call: &Call<'_>) -> Outcome {
+    let shell = call.path.rsplit(' ').next().unwrap_or_default();
+    output::out(&complete::script(&call.session.program, shell, !call.flags.on("no-descriptions")));
+    Ok(())
 }
 
 /// `version`

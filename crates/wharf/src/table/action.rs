@@ -5,6 +5,8 @@
 pub(crate) enum Action {
     /// A group: shows its help.
     Group,
+    /// `completion bash` and its like
+    Completion,
     /// `registry`
     Registry,
     /// `system dial-stdio`

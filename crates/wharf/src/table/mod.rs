@@ -1,6 +1,7 @@
 //! The grammar: every command and flag in one static table, which drives parsing, help and errors alike.
 
 mod action;
+mod completion;
 mod container;
 mod context;
 mod image;

@@ -1,7 +1,7 @@
 //! The top level: groups, shorthands and global flags.
 
 use super::{Action, Args, Check, Command, Flag, Kind, Needs, Section};
-use super::{container, context, image, network, plugin, swarm, system, volume, volume_files};
+use super::{completion, container, context, image, network, plugin, swarm, system, volume, volume_files};
 
 static RUN: Command = container::CONTAINER_RUN.called("run", "[OPTIONS] IMAGE [COMMAND] [ARG...]", Section::Common(0));
 
@@ -364,6 +364,7 @@ pub(crate) static ROOT: Command = Command {
         &swarm::SWARM,
         &ATTACH,
         &COMMIT,
+        &completion::COMPLETION,
         &CP,
         &CREATE,
         &DIFF,
