@@ -7,6 +7,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::error::Error;
 use crate::files::{Dir, read_all};
+use crate::path::CgroupPath;
 
 /// The three ways in which a machine mounts its cgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,6 +106,21 @@ impl Hierarchy {
     pub fn has_file(&self, controller: &str, file: &str) -> bool {
         let mut mounts = self.v1.iter().chain(&self.unified);
         mounts.any(|mount| mount.controllers.iter().any(|known| known == controller) && mount.dir.exists(file))
+    }
+
+    /// Where a cgroup lies in each v1 hierarchy, whether it is there yet or not, with the name of the hierarchy's mount point
+    /// (`memory`, `cpu,cpuacct`, `systemd`).
+    pub fn v1_folders(&self, path: &CgroupPath) -> impl Iterator<Item = (String, PathBuf)> {
+        self.v1.iter().map(move |mount| {
+            let point = mount.dir.path();
+            let name = point.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            (name, point.join(path.as_path()))
+        })
+    }
+
+    /// Where a cgroup lies in the v2 hierarchy, whether it is there yet or not.
+    pub fn unified_folder(&self, path: &CgroupPath) -> Option<PathBuf> {
+        self.unified.as_ref().map(|mount| mount.dir.path().join(path.as_path()))
     }
 
     pub(crate) fn roots(&self) -> impl Iterator<Item = &Arc<Dir>> {

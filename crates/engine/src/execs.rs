@@ -14,7 +14,7 @@ use wharf_spec::id::{ContainerId, ExecId};
 
 use crate::container::handle::Live;
 use crate::container::state::Status;
-use crate::container::{declare, rootfs, start};
+use crate::container::{declare, prepare, rootfs, start};
 use crate::{Engine, Error, Inner, Result, blocking, fill, logs, oci, runtimes};
 
 /// What `runc` says before its reason; clients look for parts of it.
@@ -252,7 +252,7 @@ fn request(
     let own = accounts.resolve(&container.config.user, groups)?;
     let who = if config.user.is_empty() { own.clone() } else { accounts.resolve(&config.user, groups)? };
     let path = inner.cgroup_path(&container.id, &host.resources.cgroup_parent)?;
-    let mut spec = start::document(inner, container, own, &path)?;
+    let mut spec = prepare::document(inner, container, own, &path)?;
     if let Some(process) = &mut spec.process {
         *process = oci::process::exec(process, config, &who, inner.capabilities);
     }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Mutex, MutexGuard};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -26,8 +26,10 @@ struct Fresh {
     /// Whether interfaces made from now on are without IPv6, open for writing.
     no_ipv6: Option<File>,
     /// The namespace's sysfs, so that it is there when the container mounts it: the kernel finds the youngest first, and looks
-    /// through those of all containers before it makes one.
+    /// through those of all containers before it makes one. Not a mount: who closes one waits for a grace period.
     _sysfs: Option<OwnedFd>,
+    /// It came from the pool.
+    _place: Option<Place>,
 }
 
 impl Netns {
@@ -45,7 +47,7 @@ impl Netns {
     pub fn create() -> Result<Self> {
         // a thread of its own: the namespace of the caller must never change
         std::thread::scope(|scope| {
-            let maker = scope.spawn(make);
+            let maker = scope.spawn(|| make(None));
             maker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
@@ -123,7 +125,7 @@ pub(crate) fn open(path: &str) -> Result<OwnedFd> {
 }
 
 /// Moves the calling thread into a fresh namespace and sets it up.
-fn make() -> Result<Netns> {
+fn make(place: Option<Place>) -> Result<Netns> {
     wharf_sys::clone::unshare(wharf_sys::clone::Flags::NETWORK).map_err(Error::system("unshare the network"))?;
     let fd = open("/proc/thread-self/ns/net")?;
     let mut socket = Socket::route()?;
@@ -137,31 +139,46 @@ fn make() -> Result<Netns> {
         Ok(setting) => sysctl::set(&setting, DEFAULT_DISABLE_IPV6, "1").map(|()| Some(setting))?,
         Err(error) => sysctl::ignore_missing(error).map(|()| None)?,
     };
-    Ok(Netns { fd, inside: Mutex::new(Some(socket)), fresh: Some(Fresh { no_ipv6, _sysfs: sysfs().ok() }) })
+    let fresh = Fresh { no_ipv6, _sysfs: sysfs().ok(), _place: place };
+    Ok(Netns { fd, inside: Mutex::new(Some(socket)), fresh: Some(fresh) })
 }
 
-/// The sysfs of the calling thread's namespace, mounted nowhere.
+/// The sysfs of the calling thread's namespace, made and not mounted.
 fn sysfs() -> rustix::io::Result<OwnedFd> {
-    use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+    use rustix::mount::{FsOpenFlags, fsconfig_create, fsopen};
     let context = fsopen(c"sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(context.as_fd())?;
-    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+    Ok(context)
 }
 
-/// Namespaces that are ready, filled by a thread of its own.
+/// Namespaces that are ready, made by a thread of its own. One that was taken is replaced when it is let go of: by then its container
+/// runs, and the start does not share the processor and the kernel's locks with the making of another namespace.
 #[derive(Debug)]
 pub(crate) struct Pool {
     ready: Mutex<Receiver<Netns>>,
 }
 
+/// A place in the pool: to be filled again when this goes.
+#[derive(Debug)]
+struct Place(Sender<()>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // when the pool is gone nothing is to be filled
+        let _ = self.0.send(());
+    }
+}
+
 impl Pool {
     /// Keeps `size` ready.
     pub(crate) fn start(size: usize) -> Result<Self> {
-        let (sender, ready) = sync_channel(size.saturating_sub(1));
+        let (sender, ready) = channel();
         if size > 0 {
+            let (wants, wanted) = channel();
+            (0..size).for_each(|_| drop(Place(wants.clone())));
             std::thread::Builder::new()
                 .name("wharf-netns".into())
-                .spawn(move || fill(&sender))
+                .spawn(move || fill(&sender, &wants, &wanted))
                 .map_err(|source| Error::System { op: "spawn a thread".into(), source })?;
         }
         Ok(Self { ready: Mutex::new(ready) })
@@ -177,17 +194,17 @@ impl Pool {
 }
 
 /// Ends when nobody takes any more, or when the kernel makes none (then `take` reports why).
-fn fill(sender: &SyncSender<Netns>) {
+fn fill(ready: &Sender<Netns>, wants: &Sender<()>, wanted: &Receiver<()>) {
     let Ok(home) = open("/proc/thread-self/ns/net") else { return };
-    loop {
-        let made = make();
+    while wanted.recv().is_ok() {
+        let made = make(Some(Place(wants.clone())));
         // the thread must not keep the container's namespace alive
         if enter(&home).is_err() {
             return;
         }
         match made {
             Ok(netns) => {
-                if sender.send(netns).is_err() {
+                if ready.send(netns).is_err() {
                     return;
                 }
             }

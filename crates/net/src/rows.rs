@@ -153,7 +153,7 @@ fn document(row: &impl Serialize) -> Vec<u8> {
 }
 
 fn submit(db: &Db, f: impl FnOnce(&Transaction<'_>) -> Result<(), wharf_state::Error> + Send + 'static) {
-    db.submit_unsynced(f, |result: Result<(), wharf_state::Error>| {
+    db.submit(wharf_state::Reach::Processes, f, |result: Result<(), wharf_state::Error>| {
         if let Err(error) = result {
             tracing::error!(%error, "a row was not written");
         }

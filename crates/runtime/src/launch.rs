@@ -82,6 +82,9 @@ pub struct Init {
     /// Its root, when that was mounted for it (an overlay). An overlay that goes brings everything that is not yet written of the
     /// file system below it to the disk: without this descriptor the process does that while it ends.
     pub root: Option<OwnedFd>,
+    /// Its own mount namespace, where the kernel can say. Without this descriptor the process takes its mounts apart while it ends,
+    /// and waits for a grace period of the kernel.
+    pub mounts: Option<OwnedFd>,
     held: Option<(OwnedFd, String)>,
 }
 
@@ -105,15 +108,34 @@ impl Init {
     }
 }
 
-/// Makes the container and executes its program. Returns when the program runs, or, with [`Start::Held`] and
-/// [`Start::Gate`], when all is done but the filter and the exec. After an error nothing is left of it.
+/// A launch under way: the process exists and makes itself the container's first, while its parent can do what has to be done
+/// beside. Dropped without [`Launching::finish`] nothing is left of it.
+#[derive(Debug)]
+pub struct Launching<'a> {
+    plan: &'a Plan,
+    start: Start,
+    root: Option<OwnedFd>,
+    pid: Pid,
+    // `Some` until `finish` takes it
+    spawned: Option<Spawned>,
+}
+
+/// Makes the container and executes its program: [`begin`] and [`Launching::finish`].
+///
+/// # Errors
+/// The step that failed, with the kernel's number. Nothing is left then.
+pub fn launch(plan: &Plan, fds: LaunchFds) -> Result<Init, LaunchError> {
+    begin(plan, fds)?.finish()
+}
+
+/// Begins a launch: the process has been made and goes on by itself.
 ///
 /// The caller must have a single thread. The new process is its child, to be reaped by it; here that happens only when the
 /// launch fails.
 ///
 /// # Errors
 /// The step that failed, with the kernel's number.
-pub fn launch(plan: &Plan, fds: LaunchFds) -> Result<Init, LaunchError> {
+pub fn begin(plan: &Plan, fds: LaunchFds) -> Result<Launching<'_>, LaunchError> {
     let LaunchFds { stdio, cgroup, namespaces, preserve, start } = fds;
     let (mut opened, flags) = prepare::open(plan, namespaces, cgroup.tasks)?;
     fail_point("runtime.launch.opened")?;
@@ -134,7 +156,34 @@ pub fn launch(plan: &Plan, fds: LaunchFds) -> Result<Init, LaunchError> {
     let root = opened.root.take().filter(|_| matches!(plan.root, Some(Root::Overlay(_))));
     // what the child has of its own must not stay open here: ends of pipes above all
     drop((opened, stdio, preserve, cgroup.v2));
-    follow(spawned, &plan.process, Some(plan), &start).map(|init| Init { root, ..init })
+    Ok(Launching { plan, start, root, pid: spawned.pid, spawned: Some(spawned) })
+}
+
+impl Launching<'_> {
+    /// As the caller's PID namespace numbers the process.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until the program runs, or, with [`Start::Held`] and [`Start::Gate`], until all is done but the filter and the exec.
+    ///
+    /// # Errors
+    /// The step that failed, with the kernel's number. Nothing is left then.
+    pub fn finish(mut self) -> Result<Init, LaunchError> {
+        let spawned = self.spawned.take().expect("only this function takes it, and it takes itself");
+        let init = follow(spawned, &self.plan.process, Some(self.plan), &self.start)?;
+        let own = self.plan.namespaces.makes(NamespaceType::Mount);
+        let mounts = own.then(|| wharf_sys::pidfd::mount_namespace(&init.pidfd).ok()).flatten();
+        Ok(Init { root: self.root.take(), mounts, ..init })
+    }
+}
+
+impl Drop for Launching<'_> {
+    fn drop(&mut self) {
+        if let Some(spawned) = &self.spawned {
+            end(&spawned.pidfd);
+        }
+    }
 }
 
 /// What the child gets beyond the plan.
@@ -145,6 +194,7 @@ pub(crate) struct Streams<'a> {
 }
 
 /// A child under way.
+#[derive(Debug)]
 pub(crate) struct Spawned {
     pid: Pid,
     pidfd: OwnedFd,
@@ -273,7 +323,7 @@ pub(crate) fn follow(
         Ok(console) => {
             let Spawned { pid, pidfd, channel } = spawned;
             let held = matches!(start, Start::Held).then_some((channel, program));
-            Ok(Init { pid, pidfd, console, root: None, held })
+            Ok(Init { pid, pidfd, console, root: None, mounts: None, held })
         }
         Err(error) => {
             end(&spawned.pidfd);

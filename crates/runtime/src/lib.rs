@@ -24,7 +24,7 @@ pub mod seccomp;
 pub use error::{Error, LaunchError, LaunchErrorKind, Step};
 pub use exec::{ExecFds, ExecTarget, exec};
 pub use hooks::{HookError, Moment, run as run_hooks, run_list as run_hook_list};
-pub use launch::{CgroupFds, Init, LaunchFds, Start, Stdio, launch};
+pub use launch::{CgroupFds, Init, LaunchFds, Launching, Start, Stdio, begin, launch};
 pub use limits::{limits, limits_without_devices};
 pub use plan::options::KNOWN as MOUNT_OPTIONS;
 pub use plan::{

@@ -1,8 +1,8 @@
 //! `linux.resources` of the document as the limits of a cgroup.
 
 use wharf_cgroup::{
-    Access, BlockIo, Cgroup, Cpu, DeviceKind, DeviceRule, HugetlbLimit, InterfacePriority, JoinFds, Kind, Limits,
-    Memory, Network, OCI_DEFAULT_DEVICES, RdmaLimit, ThrottleDevice, WeightDevice,
+    Access, BlockIo, Cgroup, CgroupPath, Cpu, DeviceKind, DeviceRule, Hierarchy, HugetlbLimit, InterfacePriority,
+    JoinFds, Kind, Limits, Memory, Network, OCI_DEFAULT_DEVICES, RdmaLimit, ThrottleDevice, WeightDevice,
 };
 use wharf_spec::runtime::{
     DeviceType, LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxMemory, LinuxResources, LinuxThrottleDevice,
@@ -13,6 +13,15 @@ use crate::{CgroupFds, CgroupView, Error, V1Controller};
 impl From<JoinFds> for CgroupFds {
     fn from(fds: JoinFds) -> Self {
         Self { tasks: fds.tasks, v2: fds.unified }
+    }
+}
+
+impl CgroupView {
+    /// Of a cgroup that need not be there yet.
+    pub fn of(hierarchy: &Hierarchy, path: &CgroupPath) -> Self {
+        let v1 = hierarchy.v1_folders(path).map(|(name, dir)| V1Controller { name, dir }).collect();
+        let v2 = hierarchy.unified_folder(path).filter(|_| hierarchy.kind() == Kind::V2);
+        Self { v1, v2 }
     }
 }
 

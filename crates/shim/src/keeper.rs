@@ -38,6 +38,7 @@ use self::control::Conn;
 use self::poll::{EventFlags, Poller, Token, Watch};
 use self::process::Process;
 use self::session::{STALL_MAX, Session};
+use self::start::Held;
 use self::stdio::Reading;
 use crate::protocol::{AttachEnd, Event, ExecState, Exit, Failure, Foreign, Frame, Kind, Launch, Reply, Started};
 use crate::wire::{self, Packet};
@@ -100,9 +101,7 @@ struct Keeper {
     shared_pid: bool,
     /// The runtime that made the container, when it is not ours.
     runtime: Option<foreign::Runtime>,
-    /// The container's root, so that it goes with the keeper and not with the container: that waits for the disk, and nobody who
-    /// waits for the container's end shall.
-    _root: Option<OwnedFd>,
+    held: Held,
     conns: BTreeMap<u32, Conn>,
     processes: BTreeMap<u32, Process>,
     sessions: BTreeMap<u32, Session>,
@@ -152,24 +151,31 @@ impl Keeper {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(start::setup("remove the old exit record", error)),
         }
-        let log = Writer::open(&request.log).map_err(|error| start::setup("open log", chain(&error)))?;
-        let listener = wire::listen(&request.run_dir).map_err(fail("listen on the keeper's socket"))?;
-        poller
-            .watch(&mut Watch::default(), &listener, Token::Listener, Some(EventFlags::IN))
-            .map_err(fail("watch the keeper's socket"))?;
-        let socket = request.run_dir.join(wire::SOCKET);
         failpoint::hit("shim.launch.before").map_err(fail("launch"))?;
+        let socket = request.run_dir.join(wire::SOCKET);
         let sockets = std::mem::take(&mut sorted.sockets);
-        let launched = match foreign {
-            None => start::launch(INIT, &request, sorted).map(|(process, root)| (process, None, root)),
-            Some(foreign) => start::launch_foreign(INIT, &request, foreign, sorted)
-                .map(|(process, runtime)| (process, Some(runtime), None)),
+        let surroundings = || {
+            let log = Writer::open(&request.log).map_err(|error| start::setup("open log", chain(&error)))?;
+            let listener = wire::listen(&request.run_dir).map_err(fail("listen on the keeper's socket"))?;
+            poller
+                .watch(&mut Watch::default(), &listener, Token::Listener, Some(EventFlags::IN))
+                .map_err(fail("watch the keeper's socket"))?;
+            Ok((log, listener))
         };
-        let (process, runtime, root) = launched.inspect_err(|_| {
+        // the score is inherited: it is set when the container's process is there
+        let launched = match foreign {
+            None => start::launch(INIT, &request, sorted, || surroundings().inspect(|_| set_oom_score(OOM_SCORE)))
+                .map(|(process, held, made)| (process, None, held, made)),
+            Some(foreign) => surroundings().and_then(|made| {
+                let (process, runtime) = start::launch_foreign(INIT, &request, foreign, sorted)?;
+                set_oom_score(OOM_SCORE);
+                Ok((process, Some(runtime), Held::default(), made))
+            }),
+        };
+        let (process, runtime, held, (log, listener)) = launched.inspect_err(|_| {
             let _ = rustix::fs::unlink(&socket);
         })?;
         let _ = failpoint::hit("shim.launch.after");
-        set_oom_score(OOM_SCORE);
         let mut keeper = Self {
             id: request.id,
             poller,
@@ -179,7 +185,7 @@ impl Keeper {
             exit_file: request.exit_file,
             shared_pid: request.shared_pid,
             runtime,
-            _root: root,
+            held,
             conns: BTreeMap::new(),
             init: process.started,
             processes: BTreeMap::from([(INIT, process)]),
@@ -211,6 +217,10 @@ impl Keeper {
     fn serve(&mut self) {
         self.settle();
         while !self.is_done() {
+            if self.exit.is_some() {
+                // only clients are left, who may take their time: what it had mounted does not wait for them
+                self.held.mounts = None;
+            }
             // only a broken epoll set fails here, and then there is nothing left to serve with
             let Ok(events) = self.poller.wait(self.deadline()) else { break };
             let now = Instant::now();

@@ -1,23 +1,25 @@
 //! Durable rows with transactions and migrations over SQLite.
 //!
-//! A [`Db`] is one file in WAL mode. What [`Db::write`] has returned survives a power cut; what [`Db::submit_unsynced`] has
-//! answered survives the death of every process, and a power cut a moment later. The order of commits is kept in both cases:
-//! after a power cut the database is as it was after one of them, and all before that one are in it.
+//! A [`Db`] is one file in WAL mode. A caller says how far what it writes has to get before it hears of it ([`Reach`]). The order
+//! of commits is kept in any case: after a power cut the database is as it was after one of them, and all before that one are in it.
 //! It knows tables of documents (`key TEXT PRIMARY KEY, doc BLOB`) and nothing about what a row means.
 //!
 //! ```text
-//!   caller ─┐                      ┌─ SAVEPOINT, closure, RELEASE ─┐             ┌─► answers (unsynced)
-//!   caller ─┼─► queue ─► writer ──►┼─ SAVEPOINT, closure, RELEASE ─┼─► COMMIT ───┤
-//!   caller ─┘   (one thread)       └─ SAVEPOINT, closure, RELEASE ─┘  (no fsync) └─► syncer ─► one fsync ─► answers
-//!   readers ───────────────────────► own connection, never waits for the writer (WAL)       (one thread)
+//!   write  ─┐           ┌─ SAVEPOINT, closure, RELEASE ─┐             ┌─► answers (Reach::Processes)
+//!   submit ─┼─► queue ──┼─ SAVEPOINT, closure, RELEASE ─┼─► COMMIT ───┤
+//!   submit ─┘           └─ SAVEPOINT, closure, RELEASE ─┘  (no sync)  └─► disk: one sync ─► answers
+//!            whoever writes next, or the writer's thread                  whoever waits, or the syncer's thread
+//!   readers ──────────► own connection, never waits for the writer (WAL)
 //! ```
 //!
 //! Everything that is queued while a commit runs shares the next one, and all commits made while the disk is busy share its
-//! next turn: parallel callers do not pay one fsync each.
+//! next turn: parallel callers do not pay one sync each. A caller that may block ([`Db::write`]) does its part on its own thread:
+//! between threads nothing is faster than the work itself.
 //!
 //! On disk: an ordinary SQLite database. Migrations are counted in the table `migrations(owner, version)`, per owner, so that
 //! several crates keep their own tables in one file.
 
+mod disk;
 mod error;
 mod syncer;
 mod transaction;
@@ -29,14 +31,27 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::{Connection, OpenFlags};
 
+use disk::Disk;
 use syncer::{Message, Syncer};
-use writer::{When, Writer};
+use writer::Writer;
 
 pub use error::Error;
 pub use transaction::{Table, Transaction};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How far a commit has to get before its caller hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// It is committed: no process can lose it any more. It reaches the disk with the next commit that somebody waits for, or a
+    /// moment later.
+    Processes,
+    /// It is on the disk: the machine cannot lose it any more.
+    Disk,
+    /// And with it, on most file systems, the folders that were made before.
+    DiskWithFolders,
+}
 
 /// The schema history of one owner (a crate): step `n` (counted from 1) is applied exactly once, in order, each in a transaction.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +74,7 @@ pub struct Db {
 }
 
 struct Shared {
-    // in this order: dropping the writer drains its queue and joins its thread, then the syncer brings the rest to the disk
+    // in this order: dropping the writer commits what is queued and joins its thread, then the syncer brings the rest to the disk
     writer: Writer,
     syncer: Syncer,
     reader: Arc<Mutex<Connection>>,
@@ -84,9 +99,10 @@ impl Db {
         log.push("-wal");
         let log = PathBuf::from(log);
         let cannot = |error: std::io::Error| Error::Log { path: log.clone(), source: error };
-        let syncer = Syncer::start(File::open(&log).map_err(cannot)?, reader.clone())?;
+        let disk = Arc::new(Disk::new(File::open(&log).map_err(cannot)?));
+        let syncer = Syncer::start(disk.clone(), reader.clone())?;
         let sender = syncer.sender().ok_or(Error::Closed)?;
-        Ok(Db { shared: Arc::new(Shared { writer: Writer::start(connection, sender)?, syncer, reader }) })
+        Ok(Db { shared: Arc::new(Shared { writer: Writer::start(connection, disk, sender)?, syncer, reader }) })
     }
 
     /// Applies an owner's migrations to an open database (for a crate that joins later).
@@ -97,7 +113,8 @@ impl Db {
         self.write(move |tx| transaction::migrate(tx, &set))
     }
 
-    /// Runs `f` on the writer thread and returns when its effects are on the disk. An `Err` from `f` undoes what `f` did and nothing else.
+    /// Runs `f` on this thread and returns when its effects, and the folders made before, are on the disk. An `Err` from `f` undoes
+    /// what `f` did and nothing else.
     ///
     /// Blocks the calling thread; from async code use [`Db::submit`].
     pub fn write<T, E>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
@@ -105,41 +122,38 @@ impl Db {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        self.submit(f, move |result| {
-            // the receiver waits below; it cannot be gone
-            let _ = sender.send(result);
-        });
-        receiver.recv().unwrap_or_else(|_| Err(E::from(Error::Closed)))
+        self.write_until(Reach::DiskWithFolders, f)
     }
 
-    /// Queues `f` and returns at once; `done` is called on the writer thread after the commit (or the failure). It must not block.
+    /// As [`Db::write`], but returns when the effects have got so far.
+    pub fn write_until<T, E>(
+        &self,
+        reach: Reach,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.shared.writer.write(reach, f)
+    }
+
+    /// Queues `f` and returns at once; `done` is called on another thread when the effects have got so far (or have failed to).
+    /// It must not block.
     pub fn submit<T, E>(
         &self,
+        reach: Reach,
         f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
         done: impl FnOnce(Result<T, E>) + Send + 'static,
     ) where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.shared.writer.submit(When::Synced, f, done);
-    }
-
-    /// Queues `f` and returns at once; `done` is called on the writer thread when it is committed: no process can lose it any
-    /// more, and it reaches the disk with the next commit that somebody waits for, or a moment later.
-    pub fn submit_unsynced<T, E>(
-        &self,
-        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
-        done: impl FnOnce(Result<T, E>) + Send + 'static,
-    ) where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.shared.writer.submit(When::Written, f, done);
+        self.shared.writer.submit(reach, f, done);
     }
 
     /// Keeps `f` to be committed together with whatever is submitted next: for a row that belongs to another one, whose writing
-    /// follows. `done` is called as for [`Db::submit_unsynced`].
+    /// follows. `done` is called when it is committed ([`Reach::Processes`]).
     pub fn submit_with_next<T, E>(
         &self,
         f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,

@@ -1,10 +1,8 @@
-//! The one thread that waits for the disk: brings the write-ahead log there, at once when somebody waits for it and a little
-//! later when nobody does.
+//! The thread that waits for the disk for those who cannot: brings the write-ahead log there, at once when somebody waits for it
+//! and a little later when nobody does.
 //!
-//! Beside the writer, so that a commit that waits for no disk never stands behind one that does; and everybody who comes
-//! while the disk is busy shares its next turn.
+//! Beside the writer, so that a commit that waits for no disk never stands behind one that does.
 
-use std::fs::File;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -12,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::{Error, Result};
+use crate::disk::Disk;
+use crate::{Error, Reach, Result};
 
 /// Called with the outcome.
 pub(crate) type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
@@ -21,15 +20,12 @@ pub(crate) type Answer = Box<dyn FnOnce(Option<&Error>) + Send>;
 /// share one turn, short enough that nobody can have done much in the meantime.
 const LAG: Duration = Duration::from_millis(50);
 
-/// Closures committed between two checkpoints (log into database): about four megabytes of log.
-const CHECKPOINT: usize = 200;
-
 /// Stack of the thread in bytes; the checkpoint needs most of it.
 const STACK: usize = 256 * 1024;
 
 pub(crate) enum Message {
-    /// So many closures were committed, and these wait for the disk (nobody, perhaps).
-    Committed(usize, Vec<Answer>),
+    /// Something was committed, and these wait until it has got so far (nobody, perhaps).
+    Committed(Vec<(Reach, Answer)>),
     /// Wants to know when all that was committed so far has reached the disk, and does not press.
     Watching(Answer),
 }
@@ -41,10 +37,10 @@ pub(crate) struct Syncer {
 }
 
 impl Syncer {
-    /// `log`: the write-ahead log; `reader`: a connection that checkpoints.
-    pub(crate) fn start(log: File, reader: Arc<Mutex<Connection>>) -> Result<Syncer> {
+    /// `reader`: a connection that checkpoints.
+    pub(crate) fn start(disk: Arc<Disk>, reader: Arc<Mutex<Connection>>) -> Result<Syncer> {
         let (sender, messages) = channel();
-        let work = Work { log, reader, answers: Vec::new(), due: None, closures: 0 };
+        let work = Work { disk, reader, answers: Vec::new(), reach: Reach::Disk, due: None };
         let thread = std::thread::Builder::new()
             .name("wharf-sync".into())
             .stack_size(STACK)
@@ -60,7 +56,7 @@ impl Syncer {
         }
     }
 
-    /// For the writer's thread, which ends before this one.
+    /// For the writer, which ends before this one.
     pub(crate) fn sender(&self) -> Option<Sender<Message>> {
         self.sender.clone()
     }
@@ -78,12 +74,13 @@ impl Drop for Syncer {
 }
 
 struct Work {
-    log: File,
+    disk: Arc<Disk>,
     reader: Arc<Mutex<Connection>>,
     answers: Vec<Answer>,
-    /// When the next sync has to be; `None`: everything is on the disk.
+    /// The most that one of them wants.
+    reach: Reach,
+    /// When the next sync has to be; `None`: nobody has said that there is anything to do.
     due: Option<Instant>,
-    closures: usize,
 }
 
 impl Work {
@@ -112,30 +109,37 @@ impl Work {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Committed(closures, waiting) => {
-                let wait = if waiting.is_empty() { LAG } else { Duration::ZERO };
-                let at = Instant::now() + wait;
-                self.due = Some(self.due.map_or(at, |due| due.min(at)));
-                self.closures += closures;
-                self.answers.extend(waiting);
+            Message::Committed(waiting) => {
+                self.within(if waiting.is_empty() { LAG } else { Duration::ZERO });
+                for (reach, answer) in waiting {
+                    self.reach = self.reach.max(reach);
+                    self.answers.push(answer);
+                }
             }
-            Message::Watching(answer) if self.due.is_none() => answer(None),
-            Message::Watching(answer) => self.answers.push(answer),
+            Message::Watching(answer) if self.disk.is_current() => answer(None),
+            Message::Watching(answer) => {
+                self.within(LAG);
+                self.answers.push(answer);
+            }
         }
+    }
+
+    fn within(&mut self, wait: Duration) {
+        let at = Instant::now() + wait;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
     fn sync(&mut self) {
         if self.due.take().is_none() {
             return;
         }
-        let _ = wharf_sys::failpoint::hit("state.sync");
-        // with the file's metadata: on most file systems this brings folders that were made before to the disk, too
-        let failed = self.log.sync_all().err().map(|error| Error::Commit(error.to_string()));
+        let reach = std::mem::replace(&mut self.reach, Reach::Disk);
+        let failed = self.disk.sync(self.disk.last(), reach).err();
         for answer in std::mem::take(&mut self.answers) {
             answer(failed.as_ref());
         }
-        if self.closures >= CHECKPOINT {
-            self.closures = 0;
+        if self.disk.wants_checkpoint() {
+            self.disk.checkpointed();
             let reader = self.reader.lock().unwrap_or_else(|e| e.into_inner());
             // what cannot be moved now (a reader stands on it) is moved the next time
             let _ = reader.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));

@@ -84,7 +84,7 @@ fn what_was_answered_outlives_the_process_synced_or_not() {
     let (dir, db) = open();
     let (sender, answers) = std::sync::mpsc::channel();
     let again = sender.clone();
-    db.submit_unsynced(|tx| tx.put(T, "a", b""), move |r: Result<()>| sender.send(r).expect("send"));
+    db.submit(Reach::Processes, |tx| tx.put(T, "a", b""), move |r: Result<()>| sender.send(r).expect("send"));
     answers.recv().expect("an answer").expect("a commit");
     assert_eq!(found_after_a_kill(&dir), ["a"]);
     db.when_synced(move |r| again.send(r).expect("send"));
@@ -99,6 +99,43 @@ fn nothing_to_sync_is_answered_at_once() {
     let (sender, answers) = std::sync::mpsc::channel();
     db.when_synced(move |r| sender.send(r).expect("send"));
     answers.recv().expect("an answer").expect("no failure");
+}
+
+#[test]
+fn a_write_finds_what_was_submitted_before_it() {
+    let (_dir, db) = open();
+    for round in 0..500 {
+        db.submit(Reach::Processes, move |tx| tx.put(T, "a", &[round as u8]), |r: Result<()>| r.expect("a commit"));
+        let found = db.write_until(Reach::Processes, |tx| tx.get(T, "a")).expect("get");
+        assert_eq!(found.as_deref(), Some(&[round as u8][..]));
+    }
+}
+
+#[test]
+fn a_closure_that_panics_takes_nobody_with_it() {
+    let (_dir, db) = open();
+    let other = db.clone();
+    let panics = std::thread::spawn(move || {
+        other.write(|tx| -> Result<()> {
+            tx.put(T, "lost", b"")?;
+            panic!("on purpose")
+        })
+    });
+    assert!(panics.join().is_err());
+    db.write(|tx| tx.put(T, "kept", b"")).expect("put");
+    assert_eq!(keys(&db), ["kept"]);
+}
+
+#[test]
+fn each_reach_is_answered() {
+    let (_dir, db) = open();
+    let (sender, answers) = std::sync::mpsc::channel();
+    for reach in [Reach::Processes, Reach::Disk, Reach::DiskWithFolders] {
+        let sender = sender.clone();
+        db.submit(reach, |tx| tx.put(T, "a", b""), move |r: Result<()>| sender.send(r).expect("send"));
+        answers.recv().expect("an answer").expect("a commit");
+        db.write_until(reach, |tx| tx.put(T, "b", b"")).expect("put");
+    }
 }
 
 #[test]
@@ -123,7 +160,7 @@ fn the_log_does_not_grow_for_ever() {
     for round in 0..100 {
         for i in 0..200 {
             let put = move |tx: &Transaction<'_>| tx.put(T, &format!("{i}"), &vec![round; 3000]);
-            db.submit_unsynced(put, |r: Result<()>| r.expect("a commit"));
+            db.submit(Reach::Processes, put, |r: Result<()>| r.expect("a commit"));
         }
         // its sync has room for a checkpoint; where the disk is too slow for that, a commit makes one itself
         db.write(move |tx| tx.put(T, "round", &[round])).expect("put");

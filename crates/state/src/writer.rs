@@ -1,26 +1,20 @@
-//! The one thread that writes: takes everything that is queued, runs each closure in its own savepoint, commits once, then
-//! answers those that do not wait for the disk and hands the others to the [`crate::syncer`].
+//! The queue of closures and its commits: whoever has the connection takes everything that is queued, runs each closure in its
+//! own savepoint, commits once, then answers those that do not wait for the disk and hands the others to the [`crate::syncer`].
+//!
+//! Who may block commits on its own thread; a thread of ours does it for those who may not.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::mpsc::{Sender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
+use crate::disk::Disk;
 use crate::syncer::{Answer, Message};
-use crate::{Error, Result, Transaction};
-
-/// When a closure's caller is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum When {
-    /// After the commit: no process can lose it any more.
-    Written,
-    /// When it is on the disk: the machine cannot lose it any more.
-    Synced,
-}
+use crate::{Error, Reach, Result, Transaction};
 
 struct Job {
-    when: When,
+    reach: Reach,
     run: Run,
 }
 
@@ -34,37 +28,78 @@ const GROUP: usize = 256;
 const STACK: usize = 256 * 1024;
 
 pub(crate) struct Writer {
-    // both are `Some` until drop
-    queue: Option<Sender<Vec<Job>>>,
+    shared: Arc<Shared>,
+    // `Some` until drop
     thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    connection: Mutex<Connection>,
+    queue: Mutex<Queue>,
+    /// Rung when something was queued for the thread.
+    bell: Condvar,
+    disk: Arc<Disk>,
+    syncer: Sender<Message>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<Job>,
     /// What is to be committed with the next job.
-    riders: Mutex<Vec<Job>>,
+    riders: Vec<Job>,
+    /// Nobody will queue anything any more.
+    closed: bool,
 }
 
 impl Writer {
-    /// `syncer`: who brings commits to the disk.
-    pub(crate) fn start(connection: Connection, syncer: Sender<Message>) -> Result<Writer> {
-        let (sender, receiver) = channel();
+    pub(crate) fn start(connection: Connection, disk: Arc<Disk>, syncer: Sender<Message>) -> Result<Writer> {
+        let connection = Mutex::new(connection);
+        let shared = Arc::new(Shared { connection, queue: Mutex::default(), bell: Condvar::new(), disk, syncer });
+        let of_thread = shared.clone();
         let thread = std::thread::Builder::new()
             .name("wharf-state".into())
             .stack_size(STACK)
-            .spawn(move || run(&connection, &receiver, &syncer))
+            .spawn(move || of_thread.serve())
             .map_err(Error::Thread)?;
-        Ok(Writer { queue: Some(sender), thread: Some(thread), riders: Mutex::default() })
+        Ok(Writer { shared, thread: Some(thread) })
     }
 
+    /// Queues a closure for the thread.
     pub(crate) fn submit<T, E>(
         &self,
-        when: When,
+        reach: Reach,
         f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
         done: impl FnOnce(Result<T, E>) + Send + 'static,
     ) where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let mut jobs = std::mem::take(&mut *self.riders());
-        jobs.push(job(when, f, done));
-        self.send(jobs);
+        self.shared.queue().push(job(reach, f, done));
+        self.shared.bell.notify_one();
+    }
+
+    /// Commits a closure, and what was queued before it, on the calling thread.
+    pub(crate) fn write<T, E>(
+        &self,
+        reach: Reach,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (sender, answer) = sync_channel(1);
+        let done = move |result| {
+            // waited for below
+            let _ = sender.send(result);
+        };
+        // the disk is this thread's business, not the syncer's
+        self.shared.queue().push(job(Reach::Processes, f, done));
+        self.shared.commit(reach == Reach::Processes);
+        // somebody else may have taken it, whose answer comes in a moment
+        let value = answer.recv().unwrap_or_else(|_| Err(E::from(Error::Closed)))?;
+        self.shared.disk.sync(self.shared.disk.last(), reach)?;
+        Ok(value)
     }
 
     /// Keeps a closure for the next job's commit.
@@ -76,23 +111,118 @@ impl Writer {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.riders().push(job(When::Written, f, done));
+        self.shared.queue().riders.push(job(Reach::Processes, f, done));
     }
+}
 
-    fn riders(&self) -> MutexGuard<'_, Vec<Job>> {
-        self.riders.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    fn send(&self, jobs: Vec<Job>) {
-        if let Some(queue) = &self.queue {
-            // the thread lives as long as `self`
-            let _ = queue.send(jobs);
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.queue().close();
+        self.shared.bell.notify_one();
+        let Some(thread) = self.thread.take() else { return };
+        // the last handle may die inside `done`, on the writer thread itself
+        if thread.thread().id() != std::thread::current().id() {
+            let _ = thread.join();
         }
     }
 }
 
+impl Queue {
+    fn push(&mut self, job: Job) {
+        let Queue { jobs, riders, .. } = self;
+        jobs.append(riders);
+        jobs.push(job);
+    }
+
+    fn group(&mut self) -> Vec<Job> {
+        match self.jobs.len() {
+            0..=GROUP => std::mem::take(&mut self.jobs),
+            _ => self.jobs.drain(..GROUP).collect(),
+        }
+    }
+
+    fn close(&mut self) {
+        let Queue { jobs, riders, closed } = self;
+        jobs.append(riders);
+        *closed = true;
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread.
+    fn serve(&self) {
+        loop {
+            let mut queue = self.queue();
+            while queue.jobs.is_empty() && !queue.closed {
+                queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            let closed = queue.closed;
+            drop(queue);
+            self.commit(true);
+            if closed {
+                return;
+            }
+        }
+    }
+
+    /// Commits everything that is queued. `tell`: the syncer hears of it also when none of them waits for the disk.
+    fn commit(&self, tell: bool) {
+        while self.commit_group(tell) {}
+    }
+
+    /// `false`: nothing is queued any more.
+    fn commit_group(&self, tell: bool) -> bool {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        // only now: what was queued first is committed first
+        let jobs = self.queue().group();
+        if jobs.is_empty() {
+            return false;
+        }
+        let closures = jobs.len();
+        let begun = begin(&connection);
+        let open = begun.is_ok().then_some(&*connection);
+        let (mut written, mut waiting) = (Vec::new(), Vec::new());
+        for Job { reach, run } in jobs {
+            match reach {
+                Reach::Processes => written.push(run(open)),
+                Reach::Disk | Reach::DiskWithFolders => waiting.push((reach, run(open))),
+            }
+        }
+        let outcome = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(Error::from));
+        if outcome.is_ok() {
+            self.disk.committed(closures);
+        } else if !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        drop(connection);
+        match &outcome {
+            Ok(()) if tell || !waiting.is_empty() || self.disk.wants_checkpoint() => {
+                // first: whoever hears of the commit may ask when it is on the disk. The syncer lives longer than the writer
+                let _ = self.syncer.send(Message::Committed(waiting));
+            }
+            Ok(()) => {}
+            Err(error) => waiting.into_iter().for_each(|(_, answer)| answer(Some(error))),
+        }
+        let failed = outcome.err();
+        written.into_iter().for_each(|answer| answer(failed.as_ref()));
+        true
+    }
+}
+
+fn begin(connection: &Connection) -> Result<()> {
+    if !connection.is_autocommit() {
+        // a closure that panicked has left its transaction
+        connection.execute_batch("ROLLBACK")?;
+    }
+    Ok(connection.execute_batch("BEGIN IMMEDIATE")?)
+}
+
 fn job<T, E>(
-    when: When,
+    reach: Reach,
     f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     done: impl FnOnce(Result<T, E>) + Send + 'static,
 ) -> Job
@@ -113,22 +243,7 @@ where
             });
         })
     });
-    Job { when, run }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let riders = std::mem::take(&mut *self.riders());
-        self.send(riders);
-        drop(self.queue.take());
-        let Some(thread) = self.thread.take() else {
-            return;
-        };
-        // the last handle may die inside `done`, on the writer thread itself
-        if thread.thread().id() != std::thread::current().id() {
-            let _ = thread.join();
-        }
-    }
+    Job { reach, run }
 }
 
 fn in_savepoint<T, E: From<Error>>(
@@ -146,33 +261,5 @@ fn in_savepoint<T, E: From<Error>>(
             sql("ROLLBACK TO job").and_then(|()| sql("RELEASE job")).map_err(Error::from)?;
             Err(error)
         }
-    }
-}
-
-fn run(connection: &Connection, queue: &Receiver<Vec<Job>>, syncer: &Sender<Message>) {
-    while let Ok(first) = queue.recv() {
-        let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Error::from);
-        let open = begun.is_ok().then_some(connection);
-        let (mut written, mut synced) = (Vec::new(), Vec::new());
-        let mut next = Some(first);
-        while let Some(jobs) = next {
-            for Job { when, run } in jobs {
-                let answers = if when == When::Written { &mut written } else { &mut synced };
-                answers.push(run(open));
-            }
-            let room = written.len() + synced.len() < GROUP;
-            next = if room { queue.try_recv().ok() } else { None };
-        }
-        let outcome = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(Error::from));
-        if outcome.is_err() && !connection.is_autocommit() {
-            let _ = connection.execute_batch("ROLLBACK");
-        }
-        if let Err(error) = &outcome {
-            written.into_iter().chain(synced).for_each(|answer| answer(Some(error)));
-            continue;
-        }
-        // first: whoever hears of the commit may ask when it is on the disk. The syncer lives longer than this thread
-        let _ = syncer.send(Message::Committed(written.len() + synced.len(), synced));
-        written.into_iter().for_each(|answer| answer(None));
     }
 }

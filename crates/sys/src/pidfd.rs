@@ -1,7 +1,7 @@
 //! Waiting for and signalling processes by pidfd.
 
 use crate::{Errno, Result, check};
-use rustix::fd::{AsFd, AsRawFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::mem::MaybeUninit;
 
 /// How a process ended.
@@ -81,6 +81,19 @@ pub fn kill(pidfd: impl AsFd, signal: i32) -> Result<()> {
     .map(drop)
 }
 
+/// The mount namespace of a process. Linux 6.11.
+///
+/// # Errors
+/// The kernel's; `ENOTTY` before Linux 6.11, `ESRCH` when the process has ended.
+pub fn mount_namespace(pidfd: impl AsFd) -> Result<OwnedFd> {
+    /// `_IO(0xFF, 3)`
+    const PIDFD_GET_MNT_NAMESPACE: libc::c_ulong = 0xff03;
+    // SAFETY: the request takes no argument.
+    let fd = check(unsafe { libc::syscall(libc::SYS_ioctl, pidfd.as_fd().as_raw_fd(), PIDFD_GET_MNT_NAMESPACE, 0) })?;
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +115,25 @@ mod tests {
         let exit = wait(&pidfd).expect("our child");
         assert_eq!((exit, exit.status()), (Exit::Signal { number: 9, core: false }, 137));
         assert_eq!(kill(&pidfd, 9), Err(Errno::SRCH));
+    }
+    #[test]
+    fn a_child_shares_its_parents_mounts() {
+        let Side::Parent { pidfd, .. } = fork().expect("fork") else {
+            loop {
+                // until the signal comes
+                let _ = rustix::event::poll(&mut [], None);
+            }
+        };
+        let found = mount_namespace(&pidfd);
+        kill(&pidfd, 9).expect("alive");
+        wait(&pidfd).expect("our child");
+        match found {
+            Ok(namespace) => {
+                let own = rustix::fs::stat("/proc/self/ns/mnt").expect("stat");
+                assert_eq!(rustix::fs::fstat(&namespace).expect("fstat").st_ino, own.st_ino);
+            }
+            // a kernel that cannot say
+            Err(errno) => assert_eq!(errno, Errno::NOTTY),
+        }
     }
 }

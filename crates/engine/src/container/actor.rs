@@ -168,7 +168,7 @@ impl Actor {
                 let result = self.attach(options);
                 answer(reply, result);
             }
-            Command::Probed(run, probe) => self.probed(run, probe),
+            Command::Probed(run, probe) => self.probed(run, probe).await,
             Command::Unlink(alias, reply) => {
                 let result = self.unlink(&alias).await;
                 answer(reply, result);
@@ -359,7 +359,7 @@ impl Actor {
         }
     }
 
-    pub(super) fn probed(&mut self, run: u64, probe: HealthProbe) {
+    pub(super) async fn probed(&mut self, run: u64, probe: HealthProbe) {
         let current = self.monitor.as_ref().is_some_and(|monitor| monitor.run == run);
         let (Some(check), Some(before), true) = (Check::of(&self.declared.config), &self.lived.health, current) else {
             return;
@@ -367,10 +367,15 @@ impl Actor {
         let now = check.judge(before, probe, self.lived.state.started_at);
         let changed = (now.status != before.status).then(|| now.status.as_str());
         self.lived.health = Some(Arc::new(now));
+        if changed.is_some() {
+            // the log of each probe is not worth a write; a new status is, before anybody sees it
+            let saved = record::save_lived(&self.inner.db, &self.id, &self.lived, Outlives::Processes).await;
+            if let Err(error) = saved {
+                tracing::error!(container = self.id.short(), %error, "write health");
+            }
+        }
         self.show();
         if let Some(status) = changed {
-            // the log of each probe is not worth a write; a new status is
-            record::queue_lived(&self.inner.db, &self.id, &self.lived);
             self.inner.container_event(&self.id, format!("health_status: {status}"), &[]);
         }
     }

@@ -72,6 +72,9 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
         config.hostname = if of_host { crate::machine::host_name() } else { id.short().to_owned() };
     }
     let limit = limit(inner, &host_config)?;
+    for one in wanted.iter_mut().filter(|w| w.anonymous && w.point.kind == MountKind::Volume) {
+        one.point.name = inner.fresh_container_id().to_string();
+    }
     let name = inner.index.reserve(name.as_deref(), &id, || inner.random())?;
     let declared = Declared {
         name,
@@ -89,56 +92,55 @@ pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Resu
         mounts: Arc::default(),
         links,
     };
-    // a task of its own: a client that goes away in the middle leaves a whole container or none
-    let inner = inner.clone();
-    let id_of_task = id.clone();
-    tokio::spawn(async move { make(&inner, &id_of_task, declared, wanted, limit).await })
-        .await
-        .unwrap_or_else(|e| Err(Error::system("create", e)))?;
+    // a thread of its own to the end: a client that goes away in the middle leaves a whole container or none
+    let (inner, id_of_work) = (inner.clone(), id.clone());
+    blocking(move || make(&inner, &id_of_work, declared, &wanted, limit)).await?;
     Ok(Created { id, warnings })
 }
 
 /// Makes it; undoes all of it when something fails.
-async fn make(
+fn make(
     inner: &Arc<Inner>,
     id: &ContainerId,
     mut declared: Declared,
-    mut wanted: Vec<Wanted>,
+    wanted: &[Wanted],
     limit: Option<u64>,
 ) -> Result<()> {
-    let name = declared.name.clone();
-    let made = async {
-        failpoint::hit("engine.create.after_name").map_err(injected)?;
-        if wanted.iter().any(|w| w.anonymous) {
-            for one in wanted.iter_mut().filter(|w| w.anonymous && w.point.kind == MountKind::Volume) {
-                one.point.name = inner.fresh_container_id().to_string();
-            }
-            declared.mounts = Arc::new(points(inner, &wanted));
-            let lived = Lived { removing: true, removing_volumes: true, ..Lived::default() };
-            record::save_intent(&inner.db, id, &declared, &lived).await?;
-            failpoint::hit("engine.create.after_intent").map_err(injected)?;
-        }
-        let (world, image, of_task) = (inner.clone(), declared.image, id.clone());
-        let (points, graph) = blocking(move || folders(&world, &of_task, image, limit, wanted)).await?;
-        declared.mounts = Arc::new(points);
-        declared.graph = graph;
-        let (world, of_task, wish) = (inner.clone(), id.clone(), declared.clone());
-        blocking(move || places::reserve(&world, &of_task, &wish)).await?;
-        record::save(&inner.db, id, &declared, &Lived::default()).await?;
-        failpoint::hit("engine.create.after_rows").map_err(injected)
-    }
-    .await;
+    let made = steps(inner, id, &mut declared, wanted, limit);
     if let Err(error) = made {
-        super::remove::clean(inner, id, &declared.mounts, true).await;
-        if let Err(e) = record::delete(&inner.db, id).await {
+        super::remove::clean_now(inner, id, &declared.mounts, true);
+        if let Err(e) = record::delete_here(&inner.db, id) {
             tracing::error!(container = id.short(), error = %e, "row of a container that could not be made stays until the next start");
         }
-        inner.index.release(&name, id);
+        inner.index.release(&declared.name, id);
         return Err(error);
     }
     actor::adopt(inner, id.clone(), declared, Lived::default(), None);
     inner.container_event(id, "create", &[]);
     Ok(())
+}
+
+fn steps(
+    inner: &Inner,
+    id: &ContainerId,
+    declared: &mut Declared,
+    wanted: &[Wanted],
+    limit: Option<u64>,
+) -> Result<()> {
+    failpoint::hit("engine.create.after_name").map_err(injected)?;
+    // so that whoever undoes this knows what it may have taken
+    declared.mounts = Arc::new(points(inner, wanted));
+    if wanted.iter().any(|w| w.anonymous) {
+        let lived = Lived { removing: true, removing_volumes: true, ..Lived::default() };
+        record::save_intent_here(&inner.db, id, declared, &lived)?;
+        failpoint::hit("engine.create.after_intent").map_err(injected)?;
+    }
+    declared.graph = folders(inner, id, declared.image, limit, wanted)?;
+    // now that the volumes are there
+    declared.mounts = Arc::new(points(inner, wanted));
+    places::reserve(inner, id, declared)?;
+    record::save_new(&inner.db, id, declared, &Lived::default())?;
+    failpoint::hit("engine.create.after_rows").map_err(injected)
 }
 
 /// Most bytes that the container may write (`--storage-opt size=`).
@@ -170,8 +172,8 @@ fn folders(
     id: &ContainerId,
     image: ImageId,
     limit: Option<u64>,
-    wanted: Vec<Wanted>,
-) -> Result<(Vec<MountPoint>, BTreeMap<String, String>)> {
+    wanted: &[Wanted],
+) -> Result<BTreeMap<String, String>> {
     inner.store.snapshot_create(id, Some(&image), limit)?;
     failpoint::hit("engine.create.after_snapshot").map_err(injected)?;
     let mut root = None;
@@ -189,7 +191,7 @@ fn folders(
     let mut graph: BTreeMap<_, _> =
         inner.store.snapshot_data(id)?.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     graph.insert("ID".into(), id.to_string());
-    Ok((points(inner, &wanted), graph))
+    Ok(graph)
 }
 
 /// Makes a volume that is not there yet and fills it from the image. `root` is opened once for all.

@@ -6,7 +6,7 @@
 //! | `state` | the states and what leads from one to another |
 //! | `actor`, `end`, `slots`, `handle` | the task that owns a container: commands, ends, clients of the next start; its handle |
 //! | `declare`, `merge`, `mounts`, `log`, `network` | the declaration: checked, completed, parsed |
-//! | `create`, `start`, `kill`, `update`, `remove` | what is done to it |
+//! | `create`, `prepare`, `start`, `kill`, `update`, `remove` | what is done to it |
 //! | `health` | probes at intervals and what they mean |
 //! | `etc`, `rootfs`, `view` | files of its own, files in its root, all files as it sees them |
 //! | `record`, `reconcile` | rows; rows against the real world at the daemon's start |
@@ -28,6 +28,7 @@ pub(crate) mod network;
 mod picture;
 pub(crate) mod places;
 mod ports;
+pub(crate) mod prepare;
 pub(crate) mod reconcile;
 pub(crate) mod record;
 mod remove;

@@ -15,11 +15,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use wharf_api::container::{Config, HostConfig, NetworkingConfig};
 use wharf_spec::id::{ContainerId, ImageId};
-use wharf_state::{Db, Migrations, Table, Transaction};
+use wharf_state::{Db, Migrations, Reach, Table, Transaction};
 
 use super::snapshot::{Health, LinkTo, MountPoint};
 use super::state::State;
-use crate::{Error, Result};
+use crate::{Error, Result, blocking};
 
 pub(crate) const CONTAINERS: Table = Table("containers");
 pub(crate) const STATES: Table = Table("container_states");
@@ -99,15 +99,17 @@ pub(crate) async fn commit<T: Send + 'static>(
     outlives: Outlives,
     f: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    if outlives == Outlives::Machine {
+        // one thread for the commit and for the disk: handing it on would cost as much as the commit
+        let db = db.clone();
+        return blocking(move || db.write_until(Reach::Disk, f)).await;
+    }
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let done = move |result| {
         // nobody waits any more: the effect stays all the same
         let _ = sender.send(result);
     };
-    match outlives {
-        Outlives::Processes => db.submit_unsynced(f, done),
-        Outlives::Machine => db.submit(f, done),
-    }
+    db.submit(Reach::Processes, f, done);
     receiver.await.unwrap_or_else(|_| Err(wharf_state::Error::Closed.into()))
 }
 
@@ -117,12 +119,28 @@ fn encode<T: Serialize>(what: &T) -> Result<Vec<u8>> {
 
 /// Writes both rows.
 pub(crate) async fn save(db: &Db, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
-    put(db, Outlives::of(declared), id, declared, lived).await
+    let f = both(id, declared, lived)?;
+    commit(db, Outlives::of(declared), f).await
 }
 
 /// Writes both rows of something that is about to be done: on the disk before anything that is written after it.
 pub(crate) async fn save_intent(db: &Db, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
-    put(db, Outlives::Processes, id, declared, lived).await
+    let f = both(id, declared, lived)?;
+    commit(db, Outlives::Processes, f).await
+}
+
+/// Writes both rows of a new container on the calling thread: on the disk with the folders that were made for it.
+pub(crate) fn save_new(db: &Db, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
+    let reach = match Outlives::of(declared) {
+        Outlives::Processes => Reach::Processes,
+        Outlives::Machine => Reach::DiskWithFolders,
+    };
+    db.write_until(reach, both(id, declared, lived)?)
+}
+
+/// [`save_intent`] on the calling thread.
+pub(crate) fn save_intent_here(db: &Db, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
+    db.write_until(Reach::Processes, both(id, declared, lived)?)
 }
 
 /// Waits until everything that was written so far is safe.
@@ -130,13 +148,16 @@ pub(crate) async fn safe(db: &Db, outlives: Outlives) -> Result<()> {
     commit(db, outlives, |_| Ok(())).await
 }
 
-async fn put(db: &Db, outlives: Outlives, id: &ContainerId, declared: &Declared, lived: &Lived) -> Result<()> {
+fn both(
+    id: &ContainerId,
+    declared: &Declared,
+    lived: &Lived,
+) -> Result<impl FnOnce(&Transaction<'_>) -> Result<()> + Send + 'static> {
     let (key, declared, lived) = (id.clone(), encode(declared)?, encode(lived)?);
-    commit(db, outlives, move |tx| {
+    Ok(move |tx: &Transaction<'_>| {
         tx.put(CONTAINERS, key.as_str(), &declared)?;
         Ok(tx.put(STATES, key.as_str(), &lived)?)
     })
-    .await
 }
 
 /// Writes what was lived through.
@@ -150,7 +171,8 @@ pub(crate) fn queue_lived(db: &Db, id: &ContainerId, lived: &Lived) {
     let key = id.clone();
     let Ok(doc) = encode(lived) else { return };
     let short = id.short().to_owned();
-    db.submit_unsynced(
+    db.submit(
+        Reach::Processes,
         move |tx| tx.put(STATES, key.as_str(), &doc),
         move |result: Result<(), wharf_state::Error>| {
             if let Err(error) = result {
@@ -163,13 +185,21 @@ pub(crate) fn queue_lived(db: &Db, id: &ContainerId, lived: &Lived) {
 /// Removes both rows. A failure of the machine may bring them back, so what they speak of must not go before they are gone
 /// from the disk, too.
 pub(crate) async fn delete(db: &Db, id: &ContainerId) -> Result<()> {
+    commit(db, Outlives::Processes, neither(id)).await
+}
+
+/// [`delete`] on the calling thread.
+pub(crate) fn delete_here(db: &Db, id: &ContainerId) -> Result<()> {
+    db.write_until(Reach::Processes, neither(id))
+}
+
+fn neither(id: &ContainerId) -> impl FnOnce(&Transaction<'_>) -> Result<()> + Send + 'static {
     let key = id.clone();
-    commit(db, Outlives::Processes, move |tx| {
+    move |tx: &Transaction<'_>| {
         tx.delete(CONTAINERS, key.as_str())?;
         tx.delete(STATES, key.as_str())?;
         Ok(())
-    })
-    .await
+    }
 }
 
 /// All containers.

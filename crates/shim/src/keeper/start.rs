@@ -59,14 +59,32 @@ fn namespace(flag: u32) -> Result<NamespaceType, Failure> {
     })
 }
 
-/// Starts the container's first process. Its root comes, too: to be held until everybody has heard of its end.
-pub(super) fn launch(number: u32, request: &Launch, sorted: Sorted) -> Result<(Process, Option<OwnedFd>), Failure> {
+/// What is held until everybody has heard of the container's end, so that it goes with the keeper: whoever lets go of it last waits, for
+/// the disk or for the kernel, and nobody who waits for the end shall.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// The container's root.
+    _root: Option<OwnedFd>,
+    /// Its mount namespace.
+    pub(super) mounts: Option<OwnedFd>,
+}
+
+/// Starts the container's first process. `beside` is done while the process makes itself the container's.
+pub(super) fn launch<T>(
+    number: u32,
+    request: &Launch,
+    sorted: Sorted,
+    beside: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(Process, Held, T), Failure> {
     let plan: Plan = decode(&request.plan)?;
     let (theirs, ours) = pipes(request.tty, request.open_stdin)?;
     let fds = LaunchFds { stdio: theirs, cgroup: sorted.cgroup, namespaces: sorted.namespaces, ..LaunchFds::default() };
-    let Init { pid, pidfd, console, root, .. } = wharf_runtime::launch(&plan, fds).map_err(refusal)?;
-    let process = process(number, Target::Init, Spawned { pid, pidfd, console }, ours, streams(request))?;
-    Ok((process, root))
+    let launching = wharf_runtime::begin(&plan, fds).map_err(refusal)?;
+    let made = beside()?;
+    let begun = start_ticks(launching.pid());
+    let Init { pid, pidfd, console, root, mounts, .. } = launching.finish().map_err(refusal)?;
+    let process = process(number, Target::Init, Spawned { pid, pidfd, console }, begun, ours, streams(request))?;
+    Ok((process, Held { _root: root, mounts }, made))
 }
 
 /// The same by another runtime.
@@ -80,7 +98,9 @@ pub(super) fn launch_foreign(
     let runtime = Runtime::new(request, foreign, netns)?;
     let (theirs, ours) = pipes(request.tty, request.open_stdin)?;
     let spawned = runtime.launch(theirs)?;
-    let process = process(number, Target::Init, spawned, ours, streams(request)).inspect_err(|_| runtime.delete())?;
+    let begun = start_ticks(spawned.pid);
+    let process =
+        process(number, Target::Init, spawned, begun, ours, streams(request)).inspect_err(|_| runtime.delete())?;
     Ok((process, runtime))
 }
 
@@ -114,7 +134,8 @@ pub(super) fn exec_foreign(
 fn exec_process(number: u32, request: &Exec, spawned: Spawned, ours: Pipes) -> Result<Process, Failure> {
     // the input of an exec always follows its one client
     let streams = Streams { tty: request.tty, open_stdin: request.stdin, stdin_once: true };
-    process(number, Target::Exec(request.id.clone()), spawned, ours, streams)
+    let begun = start_ticks(spawned.pid);
+    process(number, Target::Exec(request.id.clone()), spawned, begun, ours, streams)
 }
 
 fn pipes(tty: bool, open_stdin: bool) -> Result<(wharf_runtime::Stdio, Pipes), Failure> {
@@ -131,7 +152,15 @@ struct Streams {
     stdin_once: bool,
 }
 
-fn process(number: u32, target: Target, spawned: Spawned, pipes: Pipes, streams: Streams) -> Result<Process, Failure> {
+/// `begun`: [`start_ticks`] of the process.
+fn process(
+    number: u32,
+    target: Target,
+    spawned: Spawned,
+    begun: u64,
+    pipes: Pipes,
+    streams: Streams,
+) -> Result<Process, Failure> {
     let at = Timestamp::now();
     let Spawned { pid, pidfd, console } = spawned;
     let ours = pipes.ours(console).map_err(|error| setup("prepare standard streams", error));
@@ -139,7 +168,7 @@ fn process(number: u32, target: Target, spawned: Spawned, pipes: Pipes, streams:
         // it runs already, and nobody would ever read what it says
         let _ = wharf_sys::pidfd::kill(&pidfd, 9);
     })?;
-    let started = Started { pid: pid.as_raw_nonzero().get() as u32, start_ticks: start_ticks(pid), at };
+    let started = Started { pid: pid.as_raw_nonzero().get() as u32, start_ticks: begun, at };
     let Streams { tty, open_stdin, stdin_once } = streams;
     // a terminal has a way in whether it was asked for or not
     let input = input.filter(|_| open_stdin);
