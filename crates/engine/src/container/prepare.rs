@@ -159,12 +159,15 @@ pub(super) fn request(
     })
 }
 
-/// Third branch: the control group, and the descriptors by which it is entered.
-pub(super) fn cgroup(
-    inner: &Inner,
-    id: &ContainerId,
-    declared: &Declared,
-) -> Result<(Arc<Cgroup>, Vec<(FdRole, OwnedFd)>)> {
+/// What the third branch made.
+pub(super) struct Group {
+    pub(super) cgroup: Arc<Cgroup>,
+    /// By which it is entered.
+    pub(super) join: Vec<(FdRole, OwnedFd)>,
+}
+
+/// Third branch: the control group.
+pub(super) fn cgroup(inner: &Inner, id: &ContainerId, declared: &Declared) -> Result<Group> {
     let host = &declared.host_config;
     let path = inner.cgroup_path(id, &host.resources.cgroup_parent)?;
     let mut limits = oci::limits::limits(&host.resources)?;
@@ -177,9 +180,9 @@ pub(super) fn cgroup(
     let join = opened.inspect_err(|_| {
         let _ = cgroup.remove();
     })?;
-    let mut fds: Vec<(FdRole, OwnedFd)> = join.tasks.into_iter().map(|fd| (FdRole::CgroupTasks, fd)).collect();
-    fds.extend(join.unified.map(|fd| (FdRole::CgroupDir, fd)));
-    Ok((Arc::new(cgroup), fds))
+    let tasks = join.tasks.into_iter().map(|fd| (FdRole::CgroupTasks, fd));
+    let join = tasks.chain(join.unified.map(|fd| (FdRole::CgroupDir, fd))).collect();
+    Ok(Group { cgroup: Arc::new(cgroup), join })
 }
 
 /// The document of a container that runs, to make another process in it.

@@ -112,7 +112,7 @@ async fn steps(
     undo: &mut Undo,
 ) -> Result<Started> {
     let others = Others::find(inner, declared)?;
-    let (network, request, cgroup) = tokio::join!(
+    let (network, request, group) = tokio::join!(
         blocking({
             let (inner, id, declared) = (inner.clone(), id.clone(), declared.clone());
             move || prepare::connect(&inner, &id, &declared)
@@ -128,9 +128,9 @@ async fn steps(
         }),
     );
     // all branches have ended: what they made is undone by the caller
-    undo.cgroup = cgroup.as_ref().ok().map(|(cgroup, _)| cgroup.clone());
+    undo.cgroup = group.as_ref().ok().map(|group| group.cgroup.clone());
     let mut request = request?;
-    let (cgroup, join) = cgroup?;
+    let prepare::Group { cgroup, join } = group?;
     request.fds.extend(join);
     // kept until the container is there
     let netns = network?.or(others.netns);
