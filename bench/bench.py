@@ -433,6 +433,25 @@ def c_volume_ls_1000(e):
             e.api("DELETE", f"/volumes/{name}")
 
 
+def c_df_20000(e):
+    """`GET /system/df` with 20,000 files in a stopped container and 20,000 in a volume that nobody uses."""
+    script = "for d in $(seq 20); do mkdir -p $0/$d; for f in $(seq 1000); do echo $f > $0/$d/$f; done; done"
+    make = lambda body: e.api("POST", "/containers/create", body)["Id"]
+    ids = [make({"Image": IMAGE, "Cmd": ["sh", "-c", script, where], "HostConfig": {"Binds": ["bench-df:/data"], "NetworkMode": "none"}})
+           for where in ("/own", "/data")]
+    try:
+        for i in ids:
+            e.api("POST", f"/containers/{i}/start")
+            e.api("POST", f"/containers/{i}/wait")
+        first = ms(lambda: e.api("GET", "/system/df"))
+        rest = statistics.median(ms(lambda: e.api("GET", "/system/df")) for _ in range(10))
+        return {"first_ms": first, "ms": rest}
+    finally:
+        for i in ids:
+            e.api("DELETE", f"/containers/{i}?force=1")
+        e.api("DELETE", "/volumes/bench-df")
+
+
 def c_own_cp_1GB(e): return _copies(e, own_client, _one_large)
 def c_own_cp_20000(e): return _copies(e, own_client, _many_small)
 
@@ -668,7 +687,7 @@ def c_publish_1000(e):
 
 
 CASES = {k[2:]: v for k, v in list(globals().items()) if k.startswith("c_")}
-ROUNDS = {"cp_1GB": 1, "own_cp_1GB": 1, "publish_1000": 1, "mounts_20": 1, "volume_ls_1000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10, "push_pull_200MB": 1, "pull_1GB_memory": 0}
+ROUNDS = {"cp_1GB": 1, "own_cp_1GB": 1, "publish_1000": 1, "mounts_20": 1, "volume_ls_1000": 1, "df_20000": 1, "own_run_rm": 10, "own_run_rm_none": 10, "curve_500": 0, "run_rm": 10, "run_rm_none": 10, "api_lifecycle": 15, "api_lifecycle_none": 15, "exec": 3, "parallel_32": 3, "network_create_rm": 20, "network_connect": 10, "push_pull_200MB": 1, "pull_1GB_memory": 0}
 
 
 def main():
