@@ -440,3 +440,37 @@ fn r_ctr_06_cp_interrupted_leaves_whole_files_only() {
     host.docker(&["rm", "-f", "c1"]).ok();
     host.assert_no_leaks();
 }
+
+/// Several clients at a container that does not run: nobody takes away what another one writes through.
+#[test]
+fn r_ctr_06_cp_at_the_same_time() {
+    let host = Host::boot();
+    host.docker(&["create", "--name", "c1", "busybox", "sleep", "600"]).ok();
+    let begin = |n: usize| {
+        let mut stream = host.api().connect().unwrap();
+        // a folder of the image is copied up by the first file in it
+        let head =
+            format!("PUT /containers/c1/archive?path=/ HTTP/1.1\r\nHost: d\r\nContent-Length: {}\r\n\r\n", 1024 + 1024);
+        stream.write_all(head.as_bytes()).unwrap();
+        let folder = ["tmp", "etc", "root", "bin"][n];
+        (stream, tar_entry(&format!("{folder}/f{n}"), b'0', "", b"x"))
+    };
+    let uploads: Vec<_> = (0..4).map(begin).collect();
+    // each of them has the files in view already, and more come
+    assert!(host.docker(&["cp", "c1:/etc/passwd", "-"]).ok().contains("root"));
+    for (mut stream, entry) in uploads {
+        host.docker(&["cp", "c1:/etc/group", "-"]).ok();
+        stream.write_all(&entry).unwrap();
+        stream.write_all(&[0; 1024]).unwrap();
+        let mut answer = [0; 12];
+        std::io::Read::read_exact(&mut stream, &mut answer).unwrap();
+        assert_eq!(std::str::from_utf8(&answer).unwrap(), "HTTP/1.1 200");
+    }
+    for path in ["tmp/f0", "etc/f1", "root/f2", "bin/f3"] {
+        assert!(host.docker(&["cp", &format!("c1:/{path}"), "-"]).ok().contains('x'), "{path}");
+    }
+    host.docker(&["start", "c1"]).ok();
+    assert_eq!(host.docker(&["exec", "c1", "cat", "/tmp/f0", "/etc/f1"]).ok(), "xx");
+    host.docker(&["rm", "-f", "c1"]).ok();
+    host.assert_no_leaks();
+}

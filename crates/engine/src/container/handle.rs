@@ -12,6 +12,7 @@ use wharf_shim::client::Keeper;
 use wharf_spec::id::ContainerId;
 
 use super::snapshot::{Container, HealthProbe};
+use super::view::Views;
 use crate::{AttachOptions, Error, RemoveOptions, Result};
 
 /// Commands waiting for one container.
@@ -108,6 +109,8 @@ pub(crate) struct Handle {
     pub(crate) picture: watch::Receiver<Picture>,
     /// Read: its files are being looked at from outside. Write: they are about to be mounted anew or removed.
     pub(crate) files: Arc<RwLock<()>>,
+    /// Who has them in view.
+    pub(crate) views: Arc<Views>,
 }
 
 impl Handle {
@@ -117,7 +120,7 @@ impl Handle {
         picture: watch::Receiver<Picture>,
         files: Arc<RwLock<()>>,
     ) -> Handle {
-        Handle { id, commands, picture, files }
+        Handle { id, commands, picture, files, views: Arc::default() }
     }
 
     /// How it looks now.

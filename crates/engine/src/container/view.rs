@@ -15,7 +15,7 @@ use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, readlinkat};
 use rustix::io::Errno;
@@ -42,19 +42,37 @@ const DEFAULTS: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// A container's files. While there is one, the container neither starts nor is removed.
 #[derive(Debug)]
 pub(crate) struct View {
+    mounts: Arc<Mounts>,
+}
+
+/// The mounts of a view. They are gone when the container may start.
+#[derive(Debug)]
+struct Mounts {
     root: OwnedFd,
-    /// Mounts last as long as their namespace.
+    /// They last as long as their namespace.
     _namespace: OwnedFd,
     _still: OwnedRwLockReadGuard<()>,
     /// Whoever has the view may write into the container's files and its volumes.
     _writing: (Writing<ContainerId>, Vec<Writing<String>>),
 }
 
+/// The last view of a container. While it is there and the container does not run, others share its mounts: a second overlay over one
+/// upper folder would take the first one's work folder away.
+#[derive(Debug, Default)]
+pub(crate) struct Views(Mutex<Weak<Mounts>>);
+
 /// Opens the view.
 pub(crate) async fn open(inner: &Arc<Inner>, handle: &Handle) -> Result<View> {
     let still = handle.files.clone().read_owned().await;
     let (inner, id, container, live) = (inner.clone(), handle.id.clone(), handle.container(), handle.live());
+    let views = handle.views.clone();
     blocking(move || {
+        let mut last = views.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if live.is_none()
+            && let Some(mounts) = last.upgrade()
+        {
+            return Ok(View { mounts });
+        }
         let volumes = container.mounts.iter().filter(|point| point.kind == MountKind::Volume);
         let volumes = volumes.map(|point| inner.volumes.writing(&point.name)).collect();
         let writing = (inner.store.snapshot_writing(&id), volumes);
@@ -71,7 +89,9 @@ pub(crate) async fn open(inner: &Arc<Inner>, handle: &Handle) -> Result<View> {
         };
         let (root, namespace) = made?;
         failpoint::hit("engine.view.after_mount").map_err(|e| Error::system("fail point", e))?;
-        Ok(View { root, _namespace: namespace, _still: still, _writing: writing })
+        let mounts = Arc::new(Mounts { root, _namespace: namespace, _still: still, _writing: writing });
+        *last = Arc::downgrade(&mounts);
+        Ok(View { mounts })
     })
     .await
 }
@@ -300,19 +320,19 @@ pub(crate) fn look_up(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rusti
 impl View {
     /// The place itself that a path leads to; a link at its end is not followed (behind a trailing slash it is).
     pub(crate) fn place(&self, path: &Path) -> rustix::io::Result<(OwnedFd, Stat)> {
-        let place = look_up(self.root.as_fd(), path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let place = look_up(self.mounts.root.as_fd(), path, OFlags::PATH | OFlags::NOFOLLOW)?;
         let stat = fstat(&place)?;
         Ok((place, stat))
     }
 
     /// Its users and groups.
     pub(crate) fn accounts(&self) -> crate::users::Accounts {
-        rootfs::accounts_in(&self.root)
+        rootfs::accounts_in(&self.mounts.root)
     }
 
     /// The folder that a path leads to, links followed, and its true path in the container.
     pub(crate) fn folder(&self, path: &Path) -> rustix::io::Result<(OwnedFd, PathBuf)> {
-        let place = look_up(self.root.as_fd(), path, OFlags::PATH)?;
+        let place = look_up(self.mounts.root.as_fd(), path, OFlags::PATH)?;
         if FileType::from_raw_mode(fstat(&place)?.st_mode) != FileType::Directory {
             return Err(Errno::NOTDIR);
         }
@@ -332,7 +352,7 @@ impl View {
                 continue;
             }
             let next = done.join(&part);
-            let link = look_up(self.root.as_fd(), &next, OFlags::PATH | OFlags::NOFOLLOW)
+            let link = look_up(self.mounts.root.as_fd(), &next, OFlags::PATH | OFlags::NOFOLLOW)
                 .and_then(|place| readlinkat(&place, "", Vec::new()));
             let Ok(target) = link else {
                 done = next;
