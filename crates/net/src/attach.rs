@@ -23,6 +23,8 @@ use crate::{
 
 /// Number of the first interface we make; `lo` is 1.
 const FIRST_INDEX: u32 = 2;
+/// From so many published ports on a thread more costs less than it saves.
+const MANY_PORTS: usize = 64;
 
 impl Networks {
     /// Gives a starting container everything at once: addresses, interfaces, routes, published ports. All or nothing.
@@ -39,14 +41,21 @@ impl Networks {
         let room = netns.again()?;
         let (mut sandbox, networks, holes) = inner.world().admit(container, wish, inner)?;
         sandbox.dns = inner.names.is_some() && networks.iter().any(|n| dns::has_names(n));
-        let made = inner.plug_all(netns, &sandbox, &networks).and_then(|()| {
+        let made = std::thread::scope(|scope| {
+            let open = || inner.open_ports(container, &sandbox, Some(netns));
+            // handing over many takes as long as all the rest
+            let opening = (sandbox.ports.len() >= MANY_PORTS).then(|| scope.spawn(open));
+            inner.plug_all(netns, &sandbox, &networks)?;
             step("net.attach.after_links")?;
             if let Some(wall) = wall.as_deref_mut() {
                 let change = Change { ports_come: &published(&sandbox), holes_come: &holes, ..Change::default() };
                 wall.change(&change, || inner.world().declared())?;
             }
             step("net.attach.after_firewall")?;
-            inner.open_ports(container, &sandbox, Some(netns))?;
+            match opening {
+                Some(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+                None => open()?,
+            }
             step("net.attach.after_ports")?;
             // a container that cannot ask would wait for every name until it gives up: then rather no container
             if sandbox.dns { inner.serve_names(netns, container, &sandbox) } else { Ok(()) }
