@@ -381,6 +381,7 @@ impl World {
             ipv6: None,
             gateway: None,
             gateway6: None,
+            routed: !network.internal && macvlan::is_routed(network),
             gw_priority: request.gw_priority,
             dns_names: request.dns_names.clone(),
             links: request.links.clone(),
@@ -404,7 +405,7 @@ impl World {
             }
             return Err(error);
         }
-        for pool in network.pools.iter().filter(|_| !network.internal) {
+        for pool in network.pools.iter().filter(|_| !network.internal && !endpoint.routed) {
             let told = if pool.subnet.is_ipv4() { "DefaultGatewayIPv4" } else { "DefaultGatewayIPv6" };
             let gateway = pool.aux.get(told).copied().or(pool.gateway);
             *(if pool.subnet.is_ipv4() { &mut endpoint.gateway } else { &mut endpoint.gateway6 }) = gateway;
@@ -486,7 +487,7 @@ impl World {
     }
 }
 
-/// Which endpoint is the way out: the first of the highest priority that has a gateway, per family.
+/// Which endpoint is the way out: the first of the highest priority that leads anywhere, per family.
 fn ways_out(sandbox: &Sandbox) -> (Option<&Endpoint>, Option<&Endpoint>) {
     let best = |has: fn(&Endpoint) -> bool| {
         let with = sandbox.endpoints.iter().filter(move |e| has(e) && !e.interface.is_empty());
@@ -495,7 +496,9 @@ fn ways_out(sandbox: &Sandbox) -> (Option<&Endpoint>, Option<&Endpoint>) {
             |best, e| if best.is_none_or(|b| e.gw_priority > b.gw_priority) { Some(e) } else { best },
         )
     };
-    (best(|e| e.gateway.is_some()), best(|e| e.gateway6.is_some()))
+    let four = |e: &Endpoint| e.gateway.is_some() || e.routed && e.ipv4.is_some();
+    let six = |e: &Endpoint| e.gateway6.is_some() || e.routed && e.ipv6.is_some();
+    (best(four), best(six))
 }
 
 impl Inner {
@@ -541,10 +544,10 @@ impl Inner {
         let (v4, v6) = ways_out(sandbox);
         netns.with_socket(|inside| {
             let mut batch = Batch::new();
-            for (way, gateway) in [(v4, v4.and_then(|e| e.gateway)), (v6, v6.and_then(|e| e.gateway6))] {
-                let (Some(way), Some(gateway)) = (way, gateway) else { continue };
+            for (way, v4) in [(v4, true), (v6, false)] {
+                let Some(way) = way else { continue };
                 let link = inside.link(LinkName::Name(&way.interface))?.map(|l| l.index);
-                batch.add_route(&bridge::default_route(gateway, link));
+                batch.add_route(&bridge::default_route(way, v4, link));
             }
             Ok(inside.run(&batch)?)
         })

@@ -117,11 +117,9 @@ impl Plug<'_> {
         for address in own.chain(self.endpoint.link_local.iter().copied()) {
             batch.add_address(&address_on(self.index, address));
         }
-        for (wanted, gateway) in
-            [(self.default_route.0, self.endpoint.gateway), (self.default_route.1, self.endpoint.gateway6)]
-        {
-            if let Some(gateway) = gateway.filter(|_| wanted) {
-                batch.add_route(&default_route(gateway, Some(self.index)));
+        for (wanted, v4) in [(self.default_route.0, true), (self.default_route.1, false)] {
+            if wanted {
+                batch.add_route(&default_route(self.endpoint, v4, Some(self.index)));
             }
         }
     }
@@ -202,10 +200,10 @@ pub(crate) fn unplug(host: &mut Socket, name: &str) -> Result<()> {
     Ok(host.run(&batch)?)
 }
 
-/// A default route.
-pub(crate) fn default_route(gateway: IpAddr, link: Option<u32>) -> NewRoute {
-    let any = if gateway.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
-    NewRoute { to: (any, 0), gateway: Some(gateway), link, metric: None }
+/// The default route of one family over an endpoint: by its gateway, or straight over the link.
+pub(crate) fn default_route(way: &Endpoint, v4: bool, link: Option<u32>) -> NewRoute {
+    let any = if v4 { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    NewRoute { to: (any, 0), gateway: if v4 { way.gateway } else { way.gateway6 }, link, metric: None }
 }
 
 /// `02:42` and the end of the address.

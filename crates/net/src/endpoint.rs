@@ -81,6 +81,9 @@ pub struct Endpoint {
     pub gateway: Option<IpAddr>,
     /// Way out for IPv6.
     pub gateway6: Option<IpAddr>,
+    /// The way out is the interface itself: there is no gateway to ask.
+    #[serde(default)]
+    pub routed: bool,
     /// Priority as the way out.
     pub gw_priority: i64,
     /// Names others find it by.

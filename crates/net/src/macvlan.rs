@@ -7,7 +7,7 @@
 use std::os::fd::AsFd;
 
 use rustix::io::Errno;
-use wharf_netlink::{Batch, IpvlanMode, Kind, LinkName, MacvlanMode, NewLink, SetLink, Socket};
+use wharf_netlink::{Batch, IpvlanFlag, IpvlanMode, Kind, LinkName, MacvlanMode, NewLink, SetLink, Socket};
 
 use crate::bridge::Plug;
 use crate::{Driver, Error, Netns, Network, Options, Result};
@@ -15,7 +15,7 @@ use crate::{Driver, Error, Netns, Network, Options, Result};
 /// Whether the options are ones that the driver knows.
 pub(crate) fn check_options(driver: Driver, options: &Options) -> Result<()> {
     match driver {
-        Driver::Ipvlan => ipvlan_mode(options).map(drop),
+        Driver::Ipvlan => ipvlan_mode(options).and_then(|_| ipvlan_flag(options)).map(drop),
         _ => macvlan_mode(options).map(drop),
     }
 }
@@ -33,9 +33,6 @@ fn macvlan_mode(options: &Options) -> Result<MacvlanMode> {
 }
 
 fn ipvlan_mode(options: &Options) -> Result<IpvlanMode> {
-    if let Some(flag) = options.get("ipvlan_flag").filter(|f| !matches!(f.as_str(), "" | "bridge")) {
-        return Err(Error::Unsupported(format!("ipvlan flag {flag} is not supported: use bridge")));
-    }
     match options.get("ipvlan_mode").map(String::as_str) {
         None | Some("" | "l2") => Ok(IpvlanMode::L2),
         Some("l3") => Ok(IpvlanMode::L3),
@@ -46,9 +43,27 @@ fn ipvlan_mode(options: &Options) -> Result<IpvlanMode> {
     }
 }
 
+fn ipvlan_flag(options: &Options) -> Result<IpvlanFlag> {
+    match options.get("ipvlan_flag").map(String::as_str) {
+        None | Some("" | "bridge") => Ok(IpvlanFlag::Bridge),
+        Some("private") => Ok(IpvlanFlag::Private),
+        Some("vepa") => Ok(IpvlanFlag::Vepa),
+        Some(other) => Err(Error::Invalid(format!(
+            "requested ipvlan flag '{other}' is not valid, 'bridge' is the ipvlan driver default"
+        ))),
+    }
+}
+
+/// Whether the network knows no neighbours: everything is led to the parent, and no gateway is asked for.
+pub(crate) fn is_routed(network: &Network) -> bool {
+    network.driver == Driver::Ipvlan && matches!(ipvlan_mode(&network.options), Ok(IpvlanMode::L3 | IpvlanMode::L3s))
+}
+
 fn kind(network: &Network, parent: u32) -> Result<Kind<'static>> {
     Ok(match network.driver {
-        Driver::Ipvlan => Kind::Ipvlan { parent, mode: ipvlan_mode(&network.options)? },
+        Driver::Ipvlan => {
+            Kind::Ipvlan { parent, mode: ipvlan_mode(&network.options)?, flag: ipvlan_flag(&network.options)? }
+        }
         _ => Kind::Macvlan { parent, mode: macvlan_mode(&network.options)? },
     })
 }
@@ -93,14 +108,14 @@ fn parent(socket: &mut Socket, network: &Network) -> Result<u32> {
     if let Some(link) = socket.link(LinkName::Name(name))? {
         return Ok(link.index);
     }
-    let missing = || Error::Invalid(format!("parent interface {name} was not found on the host"));
     let kind = if network.parent.is_none() {
         Kind::Dummy
     } else {
         let wrong = || Error::Invalid(format!("invalid subinterface vlan name {name}, example formatting is eth0.10"));
         let (trunk, id) = name.rsplit_once('.').ok_or_else(wrong)?;
         let id: u16 = id.parse().ok().filter(|id| (1..=4094).contains(id)).ok_or_else(wrong)?;
-        let trunk = socket.link(LinkName::Name(trunk))?.ok_or_else(missing)?;
+        let none = || Error::Invalid(format!("-o parent interface was not found on the host: {trunk}"));
+        let trunk = socket.link(LinkName::Name(trunk))?.ok_or_else(none)?;
         Kind::Vlan { parent: trunk.index, id }
     };
     socket.run(Batch::new().add_link(&NewLink { name, kind, up: true, ..NewLink::default() })).map_err(
@@ -115,7 +130,8 @@ fn parent(socket: &mut Socket, network: &Network) -> Result<u32> {
             _ => error.into(),
         },
     )?;
-    socket.link(LinkName::Name(name))?.map(|l| l.index).ok_or_else(missing)
+    let made = socket.link(LinkName::Name(name))?;
+    made.map(|l| l.index).ok_or_else(|| Error::Conflict(format!("interface {name} was removed meanwhile")))
 }
 
 /// Removes a parent that was made for this network.

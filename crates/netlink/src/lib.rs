@@ -24,7 +24,7 @@ mod socket;
 pub use address::{Address, NewAddress};
 pub use batch::Batch;
 pub use error::{Error, Result};
-pub use link::{BridgePort, IpvlanMode, Kind, Link, LinkName, MacvlanMode, NewLink, SetLink};
+pub use link::{BridgePort, IpvlanFlag, IpvlanMode, Kind, Link, LinkName, MacvlanMode, NewLink, SetLink};
 pub use monitor::{Change, Monitor};
 pub use neighbour::Neighbour;
 pub use route::{NewRoute, Route};

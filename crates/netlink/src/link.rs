@@ -76,6 +76,8 @@ pub enum Kind<'a> {
         parent: u32,
         /// How frames find their way.
         mode: IpvlanMode,
+        /// Who may talk to whom.
+        flag: IpvlanFlag,
     },
     /// 802.1q sub-interface.
     Vlan {
@@ -120,6 +122,17 @@ pub enum IpvlanMode {
     L3,
     /// By routing, seen by the firewall.
     L3s,
+}
+
+/// Which ipvlan interfaces of one parent may talk to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpvlanFlag {
+    /// All of them.
+    Bridge,
+    /// None.
+    Private,
+    /// All, through an outer switch that sends back.
+    Vepa,
 }
 
 /// Who may talk to whom on one parent.
@@ -363,14 +376,23 @@ fn info(w: &mut Writer, kind: &Kind<'_>) {
             };
             w.nested(IFLA_INFO_DATA, |w| w.u32(IFLA_MACVLAN_MODE, mode));
         }
-        Kind::Ipvlan { mode, .. } => {
+        Kind::Ipvlan { mode, flag, .. } => {
             const IFLA_IPVLAN_MODE: u16 = 1;
+            const IFLA_IPVLAN_FLAGS: u16 = 2;
             let mode = match mode {
                 IpvlanMode::L2 => 0,
                 IpvlanMode::L3 => 1,
                 IpvlanMode::L3s => 2,
             };
-            w.nested(IFLA_INFO_DATA, |w| w.u16(IFLA_IPVLAN_MODE, mode));
+            let flag = match flag {
+                IpvlanFlag::Bridge => 0,
+                IpvlanFlag::Private => 1,
+                IpvlanFlag::Vepa => 2,
+            };
+            w.nested(IFLA_INFO_DATA, |w| {
+                w.u16(IFLA_IPVLAN_MODE, mode);
+                w.u16(IFLA_IPVLAN_FLAGS, flag);
+            });
         }
         Kind::Vlan { id, .. } => w.nested(IFLA_INFO_DATA, |w| w.u16(IFLA_VLAN_ID, *id)),
         Kind::Vxlan { id, port, local, learning } => w.nested(IFLA_INFO_DATA, |w| {

@@ -1,13 +1,13 @@
 # Boots Debian's cloud kernel in qemu (no KVM needed) with pure cgroup v2, our executables and busybox, and runs a script in it.
 #
-#   vm.sh FOLDER BIN SCRIPT [DISK...]    FOLDER keeps the kernel between runs; BIN holds the four executables; DISKs are images
+#   vm.sh FOLDER BIN SCRIPT [DISK...]    FOLDER keeps the kernel between runs; BIN holds the executables; DISKs are images
 #                                        of file systems, in the machine /dev/vda, /dev/vdb ...
 #
 # Prints what the script printed; its exit status is this program's. Needs qemu-system-x86, busybox-static, apt, binutils.
 set -euo pipefail
 folder=$1 bin=$2 script=$3
 shift 3
-modules="overlay bridge veth nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_reject_inet nft_redir nft_compat nf_nat nf_conntrack"
+modules="overlay bridge veth nf_tables nft_chain_nat nft_masq nft_nat nft_ct nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_reject_inet nft_redir nft_compat nf_nat nf_conntrack 8021q dummy macvlan ipvlan sctp"
 if [ $# -gt 0 ]; then modules="virtio_pci virtio_blk loop quota_v2 xfs btrfs $modules"; fi
 
 # One test fetches, the others wait: two that unpack over each other would boot half a kernel.
@@ -42,8 +42,8 @@ initramfs() {
   mkdir -p "$root"/{bin,mnt,etc,proc,sys,dev,tmp,run,var/lib,root,modules,new}
   cp /bin/busybox "$root/bin/"
   for applet in $(/bin/busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
-  for program in wharf wharfd wharf-shim wharf-oci; do
-    [ -e "$bin/$program" ] && strip -o "$root/bin/$program" "$bin/$program"
+  for program in wharf wharfd wharf-shim wharf-oci wharf-netd examples/sctp; do
+    [ -e "$bin/$program" ] && strip -o "$root/bin/${program##*/}" "$bin/$program"
   done
   local number=100 file
   for file in $(module_files); do cp "$file" "$root/modules/$((number++))-$(basename "$file")"; done

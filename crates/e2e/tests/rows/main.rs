@@ -81,3 +81,4 @@ mod tls;
 mod v2;
 mod volume_drivers;
 mod volumes;
+mod wires;

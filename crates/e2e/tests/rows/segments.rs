@@ -52,7 +52,7 @@ rows! {
         }
         for (parent, sentence) in [
             ("eth9", "invalid subinterface vlan name eth9, example formatting is eth0.10"),
-            ("eth9.10", "parent interface eth9.10 was not found on the host"),
+            ("eth9.10", "-o parent interface was not found on the host: eth9"),
             ("eth0.4095", "invalid subinterface vlan name eth0.4095"),
             ("eth0.x", "invalid subinterface vlan name eth0.x"),
         ] {
@@ -62,6 +62,13 @@ rows! {
         }
         let said = host.cli(cli, &["network", "create", "-d", "macvlan", "-o", "parent=eth0", "-o", "macvlan_mode=ring", "wire"]).fails(1);
         assert!(said.contains("requested macvlan mode 'ring' is not valid"), "{said}");
+        for (option, sentence) in [
+            ("ipvlan_mode=l4", "requested ipvlan mode 'l4' is not valid, 'l2' mode is the ipvlan driver default"),
+            ("ipvlan_flag=ring", "requested ipvlan flag 'ring' is not valid, 'bridge' is the ipvlan driver default"),
+        ] {
+            let said = host.cli(cli, &["network", "create", "-d", "ipvlan", "-o", "parent=eth0", "-o", option, "wire"]).fails(1);
+            assert!(said.contains(sentence), "{said}");
+        }
         // with a driver that the kernel may lack: a network, or a clear refusal
         let made = host.cli(cli, &["network", "create", "-d", "ipvlan", "--subnet", "10.51.0.0/24", "-o", "parent=eth0", "wire"]);
         if can(&host, &["link", "eth0", "name", "probe", "type", "ipvlan"]) {

@@ -3,7 +3,7 @@
 use wharf_testkit::virtual_machine;
 
 /// Starts the daemon, imports busybox, runs the given lines, and stops at the first that fails.
-fn script(lines: &str) -> String {
+pub(crate) fn script(lines: &str) -> String {
     format!(
         r#"
 set -e
