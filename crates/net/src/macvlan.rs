@@ -146,25 +146,36 @@ pub(crate) fn remove(socket: &mut Socket, network: &Network) -> Result<()> {
     Ok(socket.run(&batch)?)
 }
 
-/// Makes the sub-interface straight in the container, then gives it address and route.
+/// Makes the sub-interface straight in the container, then gives it name, address and route.
 pub(crate) fn plug(host: &mut Socket, netns: &Netns, network: &Network, plug: &Plug<'_>) -> Result<()> {
-    let index = parent(host, network)?;
-    let name = plug.endpoint.interface.as_str();
+    let parent = parent(host, network)?;
+    // kernels before 6.12 look for the new link's name and number among those of the machine, and refuse what is there
+    let name = format!("wm-{}", plug.endpoint.id.as_str().get(..12).unwrap_or_default());
     let mut batch = Batch::new();
     batch.add_link(&NewLink {
-        name,
-        kind: kind(network, index)?,
+        name: &name,
+        kind: kind(network, parent)?,
         mac: plug.endpoint.mac.map(|m| m.0),
-        index: Some(plug.index),
         netns: Some(netns.as_fd()),
         ..NewLink::default()
     });
     host.run(&batch)?;
+    let index = netns.with_socket(|inside| {
+        let made = inside.link(LinkName::Name(&name))?;
+        let index = made.map(|l| l.index).ok_or_else(|| Error::Conflict(format!("interface {name} was removed")))?;
+        let rename = SetLink { name: Some(&plug.endpoint.interface), ..SetLink::default() };
+        if let Err(error) = inside.run(Batch::new().set_link(LinkName::Index(index), &rename)) {
+            // whoever undoes knows it by its final name only
+            inside.run(Batch::new().del_link(LinkName::Index(index)))?;
+            return Err(error.into());
+        }
+        Ok(index)
+    })?;
     if plug.ipv6 {
-        netns.within(|| crate::bridge::ipv6_on(name))?;
+        netns.within(|| crate::bridge::ipv6_on(&plug.endpoint.interface))?;
     }
     let mut batch = Batch::new();
-    batch.set_link(LinkName::Index(plug.index), &SetLink { up: Some(true), ..SetLink::default() });
-    plug.configure(&mut batch);
+    batch.set_link(LinkName::Index(index), &SetLink { up: Some(true), ..SetLink::default() });
+    Plug { index, ..*plug }.configure(&mut batch);
     netns.with_socket(|inside| Ok(inside.run(&batch)?))
 }

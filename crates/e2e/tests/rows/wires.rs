@@ -9,7 +9,7 @@ fn r_net_14_vlans_and_ipvlan_in_a_virtual_machine() {
     let out = virtual_machine(&script(
         r#"
 ip link add wire type dummy && ip link set wire up
-reaches() { wharf exec $1 ping -c1 -W2 $2 >/dev/null; }
+reaches() { wharf exec $1 busybox ping -c1 -W2 $2; }
 pair() { for n in aa bb; do wharf run -d --name $n --network $1 busybox sleep 600 >/dev/null || fail "$1: $n"; done; }
 gone() { wharf rm -f aa bb >/dev/null && wharf network rm $1 >/dev/null || fail "$1: rm"; }
 
@@ -28,7 +28,7 @@ for mode in l2 l3 l3s; do
   wharf network create -d ipvlan --subnet 10.51.0.0/24 -o parent=wire -o ipvlan_mode=$mode $mode || fail $mode
   pair $mode; reaches aa bb || fail "$mode: by name"
   [ "$(wharf exec aa cat /sys/class/net/eth0/address)" = "$(cat /sys/class/net/wire/address)" ] || fail "$mode: address of the parent"
-  wharf exec aa ip route | tee /tmp/routes
+  wharf exec aa busybox ip route | tee /tmp/routes
   case $mode in
     l2) grep -q 'default via 10.51.0.1 dev eth0' /tmp/routes || fail 'l2: gateway' ;;
     *) grep -q 'default dev eth0' /tmp/routes || fail "$mode: way out"
