@@ -5,6 +5,7 @@
 //!   sctp ask ADDRESS:PORT TEXT  prints the answer
 //! ```
 
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use rustix::net::{
@@ -33,8 +34,9 @@ fn main() {
         ["ask", address, text] => {
             connect(&socket, &address.parse::<SocketAddr>().expect("an address")).expect("connect");
             send(&socket, text.as_bytes(), SendFlags::empty()).expect("send");
-            let (length, _) = recv(&socket, &mut buffer[..], RecvFlags::empty()).expect("recv");
-            println!("{}", String::from_utf8_lossy(&buffer[..length]));
+            let (length, _) = recv(&socket, &mut buffer[..255], RecvFlags::empty()).expect("recv");
+            buffer[length] = b'\n';
+            std::io::stdout().write_all(&buffer[..=length]).expect("stdout");
         }
         _ => panic!("sctp listen PORT | sctp ask ADDRESS:PORT TEXT"),
     }
