@@ -314,6 +314,39 @@ rows! {
         host.cli(cli, &["rm", "c1"]).ok();
     }
 
+    fn r_vol_02_propagation(host, cli) {
+        let there = host.dir().join("there").display().to_string();
+        for line in [format!("mkdir -p {there}/later {there}/inner"), format!("mount --bind {there} {there}")] {
+            let (program, rest) = line.split_once(' ').unwrap();
+            host.run(program, &rest.split(' ').collect::<Vec<_>>()).ok();
+        }
+        // what nobody shares cannot be shared on
+        host.run("mount", &["--make-private", &there]).ok();
+        for (mode, why) in [("rshared", "is not a shared mount"), ("rslave", "is not a shared or slave mount")] {
+            let said = said_no(host.cli(cli, &["run", "--rm", "-v", &format!("{there}:/m:{mode}"), "busybox", "true"]));
+            assert!(said.contains(why), "{said}");
+        }
+        host.run("mount", &["--make-shared", &there]).ok();
+        for mode in ["rprivate", "rslave", "rshared"] {
+            host.cli(cli, &["run", "-d", "--name", mode, "--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined", "-v", &format!("{there}:/m:{mode},delegated"), "busybox", "sleep", "600"]).ok();
+        }
+        host.run("mount", &["-t", "tmpfs", "later", &format!("{there}/later")]).ok();
+        host.run("touch", &[&format!("{there}/later/seen")]).ok();
+        for (mode, sees) in [("rprivate", ""), ("rslave", "seen"), ("rshared", "seen")] {
+            assert_eq!(host.cli(cli, &["exec", mode, "ls", "/m/later"]).ok(), sees, "{mode}");
+        }
+        // the other way only where it is shared
+        for (mode, sees) in [("rprivate", ""), ("rslave", ""), ("rshared", "made")] {
+            host.cli(cli, &["exec", mode, "sh", "-c", "mount -t tmpfs inner /m/inner && touch /m/inner/made"]).ok();
+            assert_eq!(host.run("ls", &[&format!("{there}/inner")]).ok(), sees, "{mode}");
+        }
+        host.cli(cli, &["rm", "-f", "rprivate", "rslave", "rshared"]).ok();
+        for place in ["later", "inner", ""] {
+            host.run("umount", &[&format!("{there}/{place}")]).ok();
+        }
+        host.assert_no_leaks();
+    }
+
     fn r_vol_03_copy_up(host, cli) {
         data_image(&host, cli, "packed", "mkdir -p /data/sub; echo one > /data/f; chown 3:4 /data/f; chmod 4711 /data/f; ln /data/f /data/sub/again; ln -s /etc/passwd /data/link; chown 5:6 /data; chmod 1770 /data; mkfifo /data/pipe");
         let check = "stat -c '%u %g %a' /data /data/f; stat -c %h /data/sub/again; readlink /data/link; test -p /data/pipe && cat /data/f";

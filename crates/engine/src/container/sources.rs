@@ -31,7 +31,10 @@ pub(crate) fn prepare(inner: &Inner, id: &ContainerId, points: &[MountPoint]) ->
     for point in points {
         let mut point = point.clone();
         match point.kind {
-            MountKind::Bind => host_path(&point, &mut sources)?,
+            MountKind::Bind => {
+                host_path(&point, &mut sources)?;
+                check_propagation(&point, &inner.config.data_root)?;
+            }
             MountKind::Volume => {
                 let path = inner.volumes.mount(&point.name, id.as_str())?;
                 point.source = path.to_string_lossy().into_owned();
@@ -95,6 +98,33 @@ fn host_path(point: &MountPoint, sources: &mut Sources) -> Result<()> {
         sources.owners.insert(point.destination.clone(), (stat.st_uid, stat.st_gid));
     }
     Ok(())
+}
+
+/// What cannot travel is not promised: `shared` needs a source on a shared mount, `slave` one on a shared mount or a slave.
+fn check_propagation(point: &MountPoint, data_root: &Path) -> Result<()> {
+    let (wanted, words): (&[&str], _) = match point.propagation.as_str() {
+        "shared" | "rshared" => (&["shared:"], "a shared"),
+        "slave" | "rslave" => (&["shared:", "master:"], "a shared or slave"),
+        _ => return Ok(()),
+    };
+    let failed = |op: &str, e| Error::system(format!("{op} `{}`", point.source), e);
+    let source = std::fs::canonicalize(&point.source).map_err(|e| failed("resolve", e))?;
+    // as in Docker: whoever looks at the whole host sees the data root, too, whatever it is on
+    if wanted.len() > 1 && (source.starts_with(data_root) || data_root.starts_with(&source)) {
+        return Ok(());
+    }
+    let table = std::fs::read_to_string("/proc/self/mountinfo").map_err(|e| failed("find the mount of", e))?;
+    // proc_pid_mountinfo(5): the fifth field is the place, from the seventh on there are marks up to a dash; later lines lie above
+    let mounts = table.lines().map(|line| line.split(' ').skip(4).collect::<Vec<_>>());
+    let place = |fields: &[&str]| fields.first().map(|f| f.replace("\\040", " ")).unwrap_or_default();
+    let over = mounts.filter(|fields| source.starts_with(place(fields))).max_by_key(|fields| place(fields).len());
+    let fields = over.unwrap_or_default();
+    let mut marks = fields.iter().skip(2).take_while(|field| **field != "-");
+    if marks.any(|mark| wanted.iter().any(|wanted| mark.starts_with(wanted))) {
+        return Ok(());
+    }
+    let place = place(&fields);
+    Err(Error::System(format!("path {} is mounted on {place} but it is not {words} mount", point.source)))
 }
 
 /// Says early and clearly what the runtime would only say late: it resolves the path again, by descriptor.
