@@ -23,6 +23,8 @@ pub struct LaunchFds {
     pub cgroup: CgroupFds,
     /// Namespaces joined by descriptor; they take the place of the plan's (made or joined by path) of the same kind.
     pub namespaces: Vec<(NamespaceType, OwnedFd)>,
+    /// The root file system as a detached mount ([`crate::open_root`]); without it the launch opens or mounts the plan's itself.
+    pub root: Option<OwnedFd>,
     /// Become descriptors 3, 4, … of the program.
     pub preserve: Vec<OwnedFd>,
     /// When the program starts.
@@ -136,8 +138,8 @@ pub fn launch(plan: &Plan, fds: LaunchFds) -> Result<Init, LaunchError> {
 /// # Errors
 /// The step that failed, with the kernel's number.
 pub fn begin(plan: &Plan, fds: LaunchFds) -> Result<Launching<'_>, LaunchError> {
-    let LaunchFds { stdio, cgroup, namespaces, preserve, start } = fds;
-    let (mut opened, flags) = prepare::open(plan, namespaces, cgroup.tasks)?;
+    let LaunchFds { stdio, cgroup, namespaces, root, preserve, start } = fds;
+    let (mut opened, flags) = prepare::open(plan, namespaces, cgroup.tasks, root)?;
     fail_point("runtime.launch.opened")?;
     let outer_limits = plan.id_maps.is_some() || joins(&opened, NamespaceType::User).is_some();
     let spawned = spawn(

@@ -32,4 +32,4 @@ pub use plan::{
     Namespaces, Origin, Overlay, Plan, PlanOptions, ProcessPlan, Propagation, Root, SchedulerPlan, SeccompPlan,
     V1Controller, plan, plan_exec,
 };
-pub use root::attach_root;
+pub use root::{attach_root, open_named as open_root};

@@ -17,6 +17,15 @@ pub(crate) fn open(root: &Root) -> Result<OwnedFd> {
     }
 }
 
+/// Opens or mounts a root file system, to be given to a launch ([`crate::LaunchFds::root`]). It is in no mount table; a launch has to be
+/// done in the same mount namespace.
+///
+/// # Errors
+/// The step that failed, with the kernel's number.
+pub fn open_named(root: &Root) -> std::result::Result<OwnedFd, LaunchError> {
+    open(root).map_err(|errno| LaunchError::about(step(root), errno, name(root).to_string_lossy()))
+}
+
 /// Mounts a root file system on the folder `at`, for a runtime that wants to find it there. In the caller's mount namespace, so
 /// that should be one of its own.
 ///

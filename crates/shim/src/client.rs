@@ -183,11 +183,14 @@ impl Template {
         // the answer comes over the keeper's own connection: number 1 is this request
         let packet = wire::Packet::new(Frame::encode(Kind::Launch, 1, &(&launch, &request.foreign)))
             .map_err(|error| Error::io("memfd for a launch", error))?;
-        match self.launch_once(&packet, &fds).await {
+        let launched = match self.launch_once(&packet, &fds).await {
             // the connection has no other end, so no keeper has it
             Err(Error::Closed) if self.has_died().await => self.launch_once(&packet, &fds).await,
             other => other,
-        }
+        };
+        // not here: when nobody else has it any more, a root that is let go of waits for the disk
+        drop(tokio::task::spawn_blocking(move || drop(fds)));
+        launched
     }
 
     async fn launch_once(&self, packet: &wire::Packet, fds: &[OwnedFd]) -> Result<Launched, Error> {

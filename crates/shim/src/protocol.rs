@@ -105,6 +105,8 @@ pub enum FdRole {
     Attach,
     /// A namespace to enter, by its `CLONE_NEW*` flag.
     Namespace(u32),
+    /// The root file system, a detached mount.
+    Root,
 }
 
 /// Start a container.

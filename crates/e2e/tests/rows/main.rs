@@ -77,6 +77,7 @@ mod replay;
 mod restart;
 mod runtimes;
 mod segments;
+mod spine;
 mod tls;
 mod v2;
 mod volume_drivers;

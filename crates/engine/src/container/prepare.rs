@@ -121,6 +121,7 @@ pub(super) fn request(
     }
     let mut spec = oci::spec(config, host, &ground)?;
     let root = runtime_root(root)?;
+    let mut fds = Vec::new();
     let (plan, foreign) = match runtimes::find(&inner.live().runtimes, &host.runtime)? {
         Some(runtime) => {
             sources::as_paths(&mut spec, &origins)?;
@@ -139,6 +140,10 @@ pub(super) fn request(
             };
             let plan =
                 wharf_runtime::plan(&spec, &options).map_err(|e| Error::System(format!("{CREATE_FAILED}: {e}")))?;
+            // by us, while others make the rest
+            let root = plan.root.as_ref().map(wharf_runtime::open_root).transpose();
+            let root = root.map_err(|e| Error::System(format!("{CREATE_FAILED}: {e}")))?;
+            fds.extend(root.map(|root| (FdRole::Root, root)));
             (encode_plan(&plan), None)
         }
     };
@@ -154,7 +159,7 @@ pub(super) fn request(
         run_dir: run,
         exit_file,
         attach,
-        fds: Vec::new(),
+        fds,
         foreign,
     })
 }

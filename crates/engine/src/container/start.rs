@@ -129,11 +129,18 @@ async fn steps(
     );
     // all branches have ended: what they made is undone by the caller
     undo.cgroup = group.as_ref().ok().map(|group| group.cgroup.clone());
+    let (prepare::Group { cgroup, join }, network) = match (group, network) {
+        (Ok(group), Ok(network)) => (group, network),
+        (Err(error), _) | (_, Err(error)) => {
+            // with it goes a root, which may wait for the disk
+            blocking(move || request.map(drop)).await?;
+            return Err(error);
+        }
+    };
     let mut request = request?;
-    let prepare::Group { cgroup, join } = group?;
     request.fds.extend(join);
     // kept until the container is there
-    let netns = network?.or(others.netns);
+    let netns = network.or(others.netns);
     failpoint::hit("engine.start.after_prepare").map_err(injected)?;
     if let Some(netns) = &netns {
         request.fds.push((FdRole::Netns, netns.descriptor()?));

@@ -19,6 +19,7 @@ pub(super) fn open(
     plan: &Plan,
     given: Vec<(NamespaceType, OwnedFd)>,
     tasks: Vec<OwnedFd>,
+    given_root: Option<OwnedFd>,
 ) -> std::result::Result<(Opened, Flags), LaunchError> {
     let mut join = Vec::with_capacity(given.len() + plan.namespaces.join.len());
     for named in &plan.namespaces.join {
@@ -45,11 +46,10 @@ pub(super) fn open(
     let foreign = flags.contains(Flags::USER) || join.iter().any(|(kind, _)| *kind == NamespaceType::User);
     // without rights of its own the parent leaves everything to the child, which has some in its new user namespace
     let rootless = plan.id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups);
-    let root = match &plan.root {
-        Some(root) if !rootless => {
-            Some(root::open(root).map_err(|errno| about(root::step(root), errno, root::name(root)))?)
-        }
-        _ => None,
+    let root = match (given_root, &plan.root) {
+        (Some(given), _) => Some(given),
+        (None, Some(root)) if !rootless => Some(root::open_named(root)?),
+        (None, _) => None,
     };
     let mut sources = Vec::new();
     for step in &plan.mounts {

@@ -17,6 +17,7 @@ use crate::protocol::{Exec, Failure, FdRole, Foreign, ForeignExec, Launch, Start
 pub(super) struct Sorted {
     cgroup: CgroupFds,
     namespaces: Vec<(NamespaceType, OwnedFd)>,
+    root: Option<OwnedFd>,
     /// In the order of the request's [`crate::protocol::Attach`]es.
     pub(super) sockets: Vec<OwnedFd>,
 }
@@ -32,6 +33,7 @@ impl Sorted {
             match role {
                 FdRole::CgroupTasks => sorted.cgroup.tasks.push(fd),
                 FdRole::CgroupDir => sorted.cgroup.v2 = Some(fd),
+                FdRole::Root => sorted.root = Some(fd),
                 FdRole::Netns => sorted.namespaces.push((NamespaceType::Network, fd)),
                 FdRole::Attach => sorted.sockets.push(fd),
                 FdRole::Namespace(flag) => sorted.namespaces.push((namespace(*flag)?, fd)),
@@ -78,7 +80,8 @@ pub(super) fn launch<T>(
 ) -> Result<(Process, Held, T), Failure> {
     let plan: Plan = decode(&request.plan)?;
     let (theirs, ours) = pipes(request.tty, request.open_stdin)?;
-    let fds = LaunchFds { stdio: theirs, cgroup: sorted.cgroup, namespaces: sorted.namespaces, ..LaunchFds::default() };
+    let Sorted { cgroup, namespaces, root, .. } = sorted;
+    let fds = LaunchFds { stdio: theirs, cgroup, namespaces, root, ..LaunchFds::default() };
     let launching = wharf_runtime::begin(&plan, fds).map_err(refusal)?;
     let made = beside()?;
     let begun = start_ticks(launching.pid());
