@@ -82,7 +82,7 @@ impl Index {
     pub(crate) fn resolve(&self, text: &str) -> Result<Arc<Handle>> {
         let tables = self.read();
         if text.is_empty() {
-            return Err(Error::InvalidParameter("invalid container name or ID: value is empty".into()));
+            return Err(Error::InvalidParameter("invalid name or ID supplied: \"\"".into()));
         }
         if let Some(handle) = tables.containers.get(text) {
             return Ok(handle.clone());

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::body::Body;
 use crate::hijack::Hijack;
+use crate::request_line::RequestLine;
 
 /// As in Docker: a client may take five minutes to send its header, or to come with its next request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(300);
@@ -127,7 +128,7 @@ where
         .title_case_headers(true)
         // a client that closes its half still gets its answer; streams watch for it themselves
         .half_close(true)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(RequestLine::new(socket)), service);
     let hijack = loop {
         match next(&mut connection, &mut orders, &mut stopping).await {
             None => return,
@@ -155,18 +156,19 @@ where
     // with the service goes the second descriptor: the engine is the only owner from here on
     drop(parts.service);
     drop(alive);
-    let mut socket = parts.io.into_inner();
+    let (mut socket, unread) = parts.io.into_inner().into_parts();
+    let early = if unread.is_empty() { parts.read_buf } else { [parts.read_buf, unread].concat().into() };
     if let Err(error) = socket.write_all(&hijack.head).await {
         tracing::debug!(%error, "head of a hijacked connection");
     }
     match socket.into_fd() {
-        Ok(fd) => hijack.run(fd, parts.read_buf).await,
+        Ok(fd) => hijack.run(fd, early).await,
         Err(error) => tracing::warn!(%error, "socket of a hijacked connection"),
     }
 }
 
 /// Drives the connection until a handler wants something of it, or (`None`) to its end.
-async fn next<S: Socket, V>(
+async fn next<S: AsyncRead + AsyncWrite + Unpin, V>(
     connection: &mut http1::Connection<TokioIo<S>, V>,
     orders: &mut mpsc::Receiver<Order>,
     stopping: &mut watch::Receiver<bool>,

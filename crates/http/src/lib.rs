@@ -16,6 +16,7 @@ mod hijack;
 mod input;
 mod json;
 mod query;
+mod request_line;
 mod route;
 mod routes;
 mod syntax;

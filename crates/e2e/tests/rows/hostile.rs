@@ -80,6 +80,17 @@ fn r_arch_08_bad_host_configs_leave_nothing() {
         refused(&create(json!({mode: "container:none"})), 400, "No such container: none");
     }
     refused(&create(json!({"CpusetCpus": "x"})), 400, "Invalid value x for cpuset cpus: invalid format: x");
+    let ports = json!({"PortBindings": {"80/tcp": [{"HostPort": "x"}]}});
+    refused(&create(ports), 400, "invalid port specification: \"x\"");
+    let odd = json!({"Image": "busybox", "MacAddress": "x"});
+    refused(
+        &api.call("POST", "/containers/create", odd),
+        400,
+        "invalid config for network bridge: invalid MAC address x",
+    );
+    // as people type it
+    assert_eq!(api.get("/containers/json?filters={\"status\":[\"created\"]}").json(), json!([]));
+    refused(&api.get("/containers/x/stats?one-shot=1"), 400, "cannot have stream=true and one-shot=true");
     refused(&create(json!({"Isolation": "x"})), 400, "invalid isolation (x): linux only supports 'default'");
     assert_eq!(api.get("/containers/json?all=1").json().as_array().map(Vec::len), Some(0));
     // whose network it borrows is looked up at start, as Docker does

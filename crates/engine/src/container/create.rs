@@ -24,7 +24,7 @@ use crate::{CreateContainer, Created, Error, Inner, Result, blocking};
 pub(crate) async fn create(inner: &Arc<Inner>, request: CreateContainer) -> Result<Created> {
     let CreateContainer { name, platform, mut config, mut host_config, mut networking } = request;
     declare::check(&config, &host_config)?;
-    super::ports::check_names(&host_config)?;
+    super::ports::check(&host_config)?;
     let image = inner.store.resolve(&config.image)?;
     let document = image.config()?;
     check_platform(&document.platform(), platform.as_deref(), &config.image)?;

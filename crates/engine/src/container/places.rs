@@ -70,6 +70,10 @@ const SHARED: &str =
 
 /// Whether the network can give what was asked for, in Docker's words.
 fn check(network: &Network, settings: &EndpointSettings) -> Result<(), String> {
+    let mac = &settings.mac_address;
+    if !mac.is_empty() && mac.parse::<wharf_net::Mac>().is_err() {
+        return Err(format!("invalid MAC address {mac}"));
+    }
     let user_defined = network.role == NetworkRole::User;
     let mut wrong = Vec::new();
     if !user_defined && settings.aliases.as_ref().is_some_and(|a| !a.is_empty()) {

@@ -1,9 +1,10 @@
 //! A container's ports: what its declaration exposes and publishes, and what became of that.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use wharf_api::container::{Config, HostConfig};
+use wharf_api::container::{Config, HostConfig, PortBinding as Asked};
 use wharf_net::{PortRequest, Protocol, Sandbox};
 
 use super::record::Declared;
@@ -38,9 +39,28 @@ pub(crate) fn exposed(config: &Config) -> Result<Vec<(u16, Protocol)>> {
     Ok(list)
 }
 
-/// The names of published ports must be right even where nothing is bound to them.
-pub(crate) fn check_names(host: &HostConfig) -> Result<()> {
-    host.port_bindings.iter().flatten().try_for_each(|(key, _)| port_range(key).map(drop))
+/// Published ports must be written right, even where nothing is bound to them.
+pub(crate) fn check(host: &HostConfig) -> Result<()> {
+    for (key, bindings) in host.port_bindings.iter().flatten() {
+        port_range(key)?;
+        for binding in bindings.iter().flatten() {
+            host_side(binding)?;
+        }
+    }
+    Ok(())
+}
+
+/// Address and ports of the host; `None` is any.
+fn host_side(binding: &Asked) -> Result<(Option<IpAddr>, Option<RangeInclusive<u16>>)> {
+    let address = match binding.host_ip.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| Error::InvalidParameter(format!("invalid IP address: {text}")))?),
+    };
+    let ports = match binding.host_port.as_str() {
+        "" | "0" => None,
+        text => Some(port_range(text)?.0),
+    };
+    Ok((address, ports))
 }
 
 /// What the host is asked for.
@@ -49,14 +69,7 @@ pub(crate) fn wanted(declared: &Declared, exposed: &[(u16, Protocol)]) -> Result
     for (key, bindings) in declared.host_config.port_bindings.iter().flatten() {
         let (range, protocol) = port_range(key)?;
         for binding in bindings.iter().flatten() {
-            let host_ip = match binding.host_ip.as_str() {
-                "" => None,
-                text => Some(text.parse().map_err(|_| Error::InvalidParameter(format!("invalid IP address: {text}")))?),
-            };
-            let host_port = match binding.host_port.as_str() {
-                "" | "0" => None,
-                text => Some(port_range(text)?.0),
-            };
+            let (host_ip, host_port) = host_side(binding)?;
             for port in range.clone() {
                 list.push(PortRequest { container_port: port, protocol, host_ip, host_port: host_port.clone() });
             }

@@ -70,7 +70,7 @@ pub(super) async fn search(call: &Call<'_>) -> Answer {
     let limit = query.text("limit").filter(|text| !text.is_empty()).map(str::parse::<i64>).transpose();
     let limit = limit.map_err(|_| {
         let text = query.string("limit");
-        Failure::bad(format!("strconv.Atoi: parsing {text:?}: invalid syntax"))
+        Failure::bad(format!("invalid limit specified: strconv.Atoi: parsing {text:?}: invalid syntax"))
     })?;
     let credentials = header(call.headers).unwrap_or_default();
     let found = call

@@ -39,7 +39,10 @@ pub(super) async fn logs(call: &Call<'_>, name: &str) -> Answer {
 /// `docker stats`.
 pub(super) async fn stats(call: &Call<'_>, name: &str) -> Answer {
     let stream = call.query.flag_or("stream", true);
-    let one_shot = !stream && !call.before(41) && call.query.flag("one-shot");
+    let one_shot = !call.before(41) && call.query.flag("one-shot");
+    if stream && one_shot {
+        return Err(Failure::bad("cannot have stream=true and one-shot=true"));
+    }
     let mut pictures = call.engine.container_stats(name, stream, one_shot).await?;
     if !stream {
         return one_picture(&mut pictures, one_shot).await;
