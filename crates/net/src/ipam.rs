@@ -22,6 +22,9 @@ pub(crate) struct Pool {
     first: u128,
     last: u128,
     used: BTreeMap<u128, Holder>,
+    /// Who had an address that is free now: it is given to the same one again, for as long as nobody else needs it. As many as
+    /// were ever in use at once.
+    left: BTreeMap<u128, ContainerId>,
     /// Nothing below is free.
     hint: u128,
 }
@@ -43,15 +46,25 @@ impl Pool {
             used.insert(to_bits(*address), Holder::Nobody);
         }
         let (first, last) = (to_bits(range.address), to_bits(range.last()));
-        Self { subnet, first, last, used, hint: first }
+        Self { subnet, first, last, used, left: BTreeMap::new(), hint: first }
     }
 
     pub(crate) fn subnet(&self) -> Subnet {
         self.subnet
     }
 
-    /// The lowest free address; `None` when there is none.
+    /// The address that the container had before, else the lowest free one; `None` when there is none.
     pub(crate) fn take(&mut self, container: &ContainerId) -> Option<Subnet> {
+        let before = self.left.iter().find(|(_, of)| *of == container).map(|(address, _)| *address);
+        let address = match before {
+            Some(address) => address,
+            None => self.lowest()?,
+        };
+        self.hold(address, container);
+        Subnet::new(from_bits(self.subnet.address, address), self.subnet.prefix)
+    }
+
+    fn lowest(&mut self) -> Option<u128> {
         let mut candidate = self.hint;
         for (used, _) in self.used.range(self.hint..) {
             if *used != candidate {
@@ -60,12 +73,12 @@ impl Pool {
             candidate = candidate.checked_add(1)?;
         }
         self.hint = candidate;
-        if candidate > self.last {
-            return None;
-        }
-        self.used.insert(candidate, Holder::Container(container.clone()));
-        self.hint = candidate.saturating_add(1);
-        Subnet::new(from_bits(self.subnet.address, candidate), self.subnet.prefix)
+        (candidate <= self.last).then_some(candidate)
+    }
+
+    fn hold(&mut self, address: u128, container: &ContainerId) {
+        self.used.insert(address, Holder::Container(container.clone()));
+        self.left.remove(&address);
     }
 
     /// This address, if it is free or reserved for this very container.
@@ -74,9 +87,7 @@ impl Pool {
         match self.used.get(&bits) {
             Some(Holder::Container(holder)) if holder == container => {}
             Some(_) => return Err(Error::AddressInUse(address)),
-            None => {
-                self.used.insert(bits, Holder::Container(container.clone()));
-            }
+            None => self.hold(bits, container),
         }
         Subnet::new(address, self.subnet.prefix).ok_or(Error::AddressInUse(address))
     }
@@ -86,7 +97,9 @@ impl Pool {
         let bits = to_bits(address);
         if self.used.get(&bits) == Some(&Holder::Container(container.clone())) {
             self.used.remove(&bits);
-            if bits >= self.first {
+            if (self.first..=self.last).contains(&bits) {
+                self.left.retain(|_, of| of != container);
+                self.left.insert(bits, container.clone());
                 self.hint = self.hint.min(bits);
             }
         }
@@ -162,6 +175,20 @@ mod tests {
         assert!(p.take(&id(2)).is_none(), "only the holder gives back");
         p.give_back("10.0.0.4".parse().unwrap(), &id(1));
         assert_eq!(p.take(&id(2)).unwrap().to_string(), "10.0.0.4/29");
+    }
+
+    #[test]
+    fn the_same_address_again_unless_somebody_needs_it() {
+        let mut p = pool("10.0.0.0/29", None, "10.0.0.1");
+        let take = |p: &mut Pool, n| p.take(&id(n)).map(|s| s.address.to_string());
+        let back = |p: &mut Pool, address: &str, n| p.give_back(address.parse().unwrap(), &id(n));
+        let first: Vec<_> = (1..=3).map(|n| take(&mut p, n).unwrap()).collect();
+        assert_eq!(first, ["10.0.0.2", "10.0.0.3", "10.0.0.4"]);
+        back(&mut p, "10.0.0.2", 1);
+        back(&mut p, "10.0.0.3", 2);
+        assert_eq!(take(&mut p, 2).unwrap(), "10.0.0.3", "not the lowest");
+        assert_eq!(take(&mut p, 4).unwrap(), "10.0.0.2", "free is free");
+        assert_eq!(take(&mut p, 1).unwrap(), "10.0.0.5");
     }
 
     #[test]

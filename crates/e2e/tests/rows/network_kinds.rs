@@ -191,6 +191,62 @@ rows! {
         host.assert_no_leaks();
     }
 
+    fn r_net_12_gateway_modes_of_ipv6(host, cli) {
+        let link = host.run_outside("sh", &["-c", "ip -o -4 addr show to 203.0.113.1 | cut -d' ' -f2"]).ok();
+        host.run_outside("ip", &["-6", "addr", "add", "2001:db8:f::1/64", "dev", &link, "nodad"]).ok();
+        host.run("ip", &["-6", "addr", "add", "2001:db8:f::2/64", "dev", "eth0", "nodad"]).ok();
+        host.run_outside("ip", &["-6", "route", "add", "2001:db8::/32", "via", "2001:db8:f::2"]).ok();
+        let start = |network: &str, mode: &str, subnet: &str, more: &[&str]| {
+            let option = format!("com.docker.network.bridge.gateway_mode_ipv6={mode}");
+            host.cli(cli, &["network", "create", "--ipv6", "--subnet", subnet, "-o", &option, network]).ok();
+            let script = "exec httpd -f -p '[::]:80' -h /etc";
+            let name = format!("{network}1");
+            let run = [&["run", "-d", "--name", &name, "--network", network], more, &["busybox", "sh", "-c", script]].concat();
+            host.cli(cli, &run).ok();
+            eventually("the server listens", || {
+                let listening = host.cli(cli, &["exec", &name, "sh", "-c", "grep -q ':0050 .* 0A ' /proc/net/tcp6"]);
+                (listening.code == 0).then_some(())
+            });
+        };
+        let outside = |host: &Host, to: &str, port: &str| {
+            let ask = "exec 3<>/dev/tcp/$0/$1 && printf 'GET /passwd HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
+            host.run_outside("timeout", &["2", "bash", "-c", ask, to, port]).stdout.contains("HTTP/1.")
+        };
+        start("own", "routed", "2001:db8:51::/64", &["-p", "8081:80"]);
+        assert!(outside(&host, "2001:db8:51::2", "80"), "at its own address");
+        assert!(!outside(&host, "2001:db8:f::2", "8081"), "no port of the machine");
+        start("bare", "nat-unprotected", "2001:db8:52::/64", &[]);
+        assert!(outside(&host, "2001:db8:52::2", "80"), "not published, and open");
+        start("usual", "nat", "2001:db8:53::/64", &["-p", "8083:80"]);
+        assert!(outside(&host, "2001:db8:f::2", "8083"));
+        assert!(!outside(&host, "2001:db8:53::2", "81"));
+        let ping = |host: &Host, to: &str| host.run_outside("busybox", &["ping", "-6", "-c1", "-W1", to]).code == 0;
+        assert!(ping(&host, "2001:db8:51::2") && !ping(&host, "2001:db8:53::2"));
+        host.crash_and_restart();
+        assert!(outside(&host, "2001:db8:51::2", "80") && !outside(&host, "2001:db8:f::2", "8081"));
+        host.cli(cli, &["rm", "-f", "own1", "bare1", "usual1"]).ok();
+        host.cli(cli, &["network", "rm", "own", "bare", "usual"]).ok();
+        host.assert_no_leaks();
+    }
+
+    fn r_net_05_the_same_address_again(host, cli) {
+        host.cli(cli, &["network", "create", "my_net"]).ok();
+        for (name, network) in [("one", "bridge"), ("two", "bridge"), ("three", "my_net"), ("four", "my_net")] {
+            idle(&host, cli, name, &["--network", network]);
+        }
+        let all = |host: &Host| ["one", "two", "three", "four"].map(|name| address(host, cli, name));
+        let before = all(&host);
+        host.cli(cli, &["stop", "-t", "0", "one", "two", "three", "four"]).ok();
+        host.cli(cli, &["start", "four", "three", "two", "one"]).ok();
+        assert_eq!(all(&host), before);
+        // for as long as nobody needs it
+        host.cli(cli, &["stop", "-t", "0", "one"]).ok();
+        idle(&host, cli, "new", &[]);
+        assert_eq!(address(&host, cli, "new"), before[0]);
+        host.cli(cli, &["start", "one"]).ok();
+        assert_ne!(address(&host, cli, "one"), before[0]);
+    }
+
     fn r_net_13_a_deleted_pair_comes_back(host, cli) {
         host.cli(cli, &["network", "create", "--ipv6", "--subnet", "fd00:9::/64", "--subnet", "10.83.0.0/24", "my_net"]).ok();
         serve(&host, cli, "web", &["--network", "my_net", "-p", "8080:80"]);
