@@ -230,6 +230,6 @@ fn r_arch_08_hostile_archives_never_leave_their_root() {
         let tag = image["RepoTags"][0].as_str().unwrap_or_default().to_owned();
         assert_eq!(api.call("DELETE", &format!("/images/{tag}?force=1"), Value::Null).status, 200);
     }
-    assert_eq!(crate::layers_left(&host), Vec::<String>::new(), "nothing half-unpacked stays");
+    crate::assert_layers(&host, 0);
     host.assert_no_leaks();
 }

@@ -174,7 +174,7 @@ rows! {
         host.cli(cli, &["rm", "c1"]).ok();
         let pruned = host.cli(cli, &["image", "prune", "-af"]).ok();
         assert!(!pruned.contains("Total reclaimed space: 0B"), "{pruned}");
-        assert_eq!(crate::layers_left(&host), Vec::<String>::new());
+        crate::assert_layers(&host, 0);
     }
 
     fn r_img_01_import_says_what_is_wrong(host, cli) {
@@ -201,7 +201,7 @@ rows! {
         assert_eq!(field(&host, cli, "arm", "{{.Os}}/{{.Architecture}}/{{.Variant}}"), "linux/arm64/v8");
         assert_eq!(lines(&host.cli(cli, &["images", "--format", "{{.Repository}}"]).ok()), ["arm", "busybox"]);
         host.cli(cli, &["rmi", "arm"]).ok();
-        assert_eq!(crate::layers_left(&host).len(), 2, "busybox's layer and the container's own");
+        crate::assert_layers(&host, 2); // busybox's layer and the container's own
     }
 
     fn r_img_02_a_layer_is_stored_once(host, cli) {
@@ -210,8 +210,7 @@ rows! {
             host.cli(cli, &["commit", name, &format!("{name}:v1")]).ok();
             host.cli(cli, &["rm", name]).ok();
         }
-        // folders of removed containers go when their rows are gone from the disk
-        wharf_testkit::eventually("the base once and three changes", || (crate::layers_left(&host).len() == 4).then_some(()));
+        crate::assert_layers(&host, 4); // the base once and three changes
         let all = host.dir().join("all.tar").display().to_string();
         host.cli(cli, &["save", "-o", &all, "one:v1", "two:v1", "three:v1"]).ok();
         let listing = Command::new("tar").args(["-tf", &all]).output().unwrap().stdout;
@@ -219,7 +218,7 @@ rows! {
         assert_eq!(blobs, 4 + 3 + 3, "four layers, three configurations, three manifests");
         // what is here is not taken in again
         host.cli(cli, &["load", "-i", &all]).ok();
-        assert_eq!(crate::layers_left(&host).len(), 4);
+        crate::assert_layers(&host, 4);
         let table = host.cli(cli, &["system", "df", "-v"]).ok();
         let row = table.lines().find(|l| l.starts_with("one ")).unwrap_or_default();
         assert!(row.contains("SHARED") || row.matches("MB").count() >= 2, "{table}");
@@ -284,7 +283,7 @@ rows! {
             assert!(said.contains("EOF") || said.contains("archive"), "{said}");
         }
         assert_eq!(host.cli(cli, &["images", "-aq"]).ok(), "");
-        assert_eq!(crate::layers_left(&host), Vec::<String>::new());
+        crate::assert_layers(&host, 0);
     }
 
     fn r_img_08_exact_bytes_and_every_feature(host, cli) {

@@ -51,7 +51,7 @@ rows! {
         let name = format!("{REGISTRY}/app:new");
         assert_eq!(content(&host, cli, &name, "/base")[..1 << 20], noise(3, 1 << 20)[..]);
         host.cli(cli, &["rmi", &name]).ok();
-        assert_eq!(crate::layers_left(&host), [] as [&str; 0]);
+        crate::assert_layers(&host, 0);
     }
 
     fn r_img_08_a_killed_pull_keeps_nothing_from_being_removed(host, cli) {
@@ -63,7 +63,7 @@ rows! {
         host.crash_and_restart();
         gate.open();
         assert!(!pull.wait_with_output().unwrap().status.success());
-        assert_eq!(crate::layers_left(&host), [] as [&str; 0]);
+        crate::assert_layers(&host, 0);
         assert_eq!(host.api().get("/system/df").json()["LayersSize"], 0);
     }
 
@@ -82,7 +82,7 @@ rows! {
         out.read_to_end(&mut archive).unwrap();
         assert!(save.wait().unwrap().success());
         // and now it goes, without anybody asking
-        eventually("only busybox stays", || (crate::layers_left(&host).len() == 1).then_some(()));
+        crate::assert_layers(&host, 1); // only busybox stays
         let saved = host.dir().join("saved.tar");
         std::fs::write(&saved, archive).unwrap();
         host.cli(cli, &["load", "-i", saved.to_str().unwrap()]).ok();

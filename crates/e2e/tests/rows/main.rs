@@ -31,15 +31,18 @@ pub(crate) fn events(host: &wharf_testkit::Host, cli: wharf_testkit::Cli, filter
     host.cli(cli, &args).ok()
 }
 
-/// Unpacked layers in the data root, once the background removal has ended.
-pub(crate) fn layers_left(host: &wharf_testkit::Host) -> Vec<String> {
+/// Asserts how many unpacked layers the data root holds, those of containers among them. What is removed goes behind the answer.
+#[track_caller]
+pub(crate) fn assert_layers(host: &wharf_testkit::Host, wanted: usize) {
     let names = |folder: std::path::PathBuf| {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()
     };
     let root = host.data_root().join("overlay2");
-    wharf_testkit::eventually("the staging folder is empty", || names(root.join("staging")).is_empty().then_some(()));
-    names(root).into_iter().filter(|name| !matches!(name.as_str(), "init" | "staging" | "l")).collect()
+    wharf_testkit::eventually("so many layers, and none on its way out", || {
+        let layers = names(root.clone()).iter().filter(|n| !matches!(n.as_str(), "init" | "staging" | "l")).count();
+        (layers == wanted && names(root.join("staging")).is_empty()).then_some(())
+    });
 }
 
 mod attach;

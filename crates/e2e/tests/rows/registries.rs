@@ -31,7 +31,7 @@ pub(crate) fn images(host: &Host, cli: Cli) -> BTreeSet<String> {
 #[track_caller]
 pub(crate) fn nothing_came(host: &Host, cli: Cli) {
     assert_eq!(images(host, cli), BTreeSet::from(["busybox:latest".to_owned()]));
-    assert_eq!(crate::layers_left(host).len(), 1, "only busybox's layer");
+    crate::assert_layers(host, 1); // only busybox's layer
 }
 
 pub(crate) fn kept(host: &Host) -> Vec<PathBuf> {
