@@ -177,6 +177,13 @@ fn r_arch_08_a_body_that_nobody_wants_is_read_on() {
     answer(&mut stream, "http/1.1 200 ");
 }
 
+/// Makes the checksum of a tar header right.
+fn seal(header: &mut [u8]) {
+    header[148..156].copy_from_slice(b"        ");
+    let sum: u32 = header[..512].iter().map(|b| u32::from(*b)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+}
+
 /// A tar archive of one entry, as hostile as its header says.
 pub(crate) fn tar_entry(name: &str, kind: u8, link: &str, data: &[u8]) -> Vec<u8> {
     let mut header = [0u8; 512];
@@ -189,9 +196,7 @@ pub(crate) fn tar_entry(name: &str, kind: u8, link: &str, data: &[u8]) -> Vec<u8
     header[156] = kind;
     header[157..157 + link.len()].copy_from_slice(link.as_bytes());
     header[257..265].copy_from_slice(b"ustar\x0000");
-    header[148..156].copy_from_slice(b"        ");
-    let sum: u32 = header.iter().map(|b| u32::from(*b)).sum();
-    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    seal(&mut header);
     let mut entry = header.to_vec();
     entry.extend_from_slice(data);
     entry.resize(entry.len().div_ceil(512) * 512, 0);
@@ -231,5 +236,48 @@ fn r_arch_08_hostile_archives_never_leave_their_root() {
         assert_eq!(api.call("DELETE", &format!("/images/{tag}?force=1"), Value::Null).status, 200);
     }
     crate::assert_layers(&host, 0);
+    host.assert_no_leaks();
+}
+
+#[test]
+fn r_arch_08_sizes_that_lie_and_devices() {
+    let host = Host::boot();
+    let api = host.api();
+    let tar = Some("application/x-tar");
+    // more than comes, more than anything can have, less than nothing
+    let sizes: [&[u8; 12]; 3] = [b"77777777777\0", b"\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", &[0xff; 12]];
+    for size in sizes {
+        let mut entry = tar_entry("bomb", b'0', "", &[b'x'; 512]);
+        entry[124..136].copy_from_slice(size);
+        seal(&mut entry);
+        for place in ["/images/create?fromSrc=-&repo=bomb", "/images/load"] {
+            let answer = api.send("POST", place, tar, &entry);
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            assert!(
+                answer.status >= 400 || text.contains("errorDetail"),
+                "{place} {size:x?}: {} {text}",
+                answer.status
+            );
+        }
+        let answer = api.send("PUT", "/containers/none/archive?path=/", tar, &entry);
+        refused(&answer, 404, "No such container: none");
+    }
+    assert_eq!(api.get("/images/json").json().as_array().map(Vec::len), Some(1));
+    crate::assert_layers(&host, 1);
+    // a device of the machine is a file like others, which nobody in a container may open
+    let mut device = tar_entry("disk", b'4', "", b"");
+    device[329..337].copy_from_slice(b"0000007\0");
+    device[337..345].copy_from_slice(b"0000000\0");
+    seal(&mut device);
+    device.resize(device.len() + 1024, 0);
+    let command = json!(["sh", "-c", "stat -c '%F %t:%T' /disk; cat /disk"]);
+    let made = api.call("POST", "/containers/create?name=c1", json!({"Image": "busybox", "Cmd": command}));
+    assert_eq!(made.status, 201, "{}", made.message());
+    let put = api.send("PUT", "/containers/c1/archive?path=/", tar, &device);
+    assert_eq!(put.status, 200, "{}", put.message());
+    let ran = host.cli(wharf_testkit::Cli::Docker, &["start", "-a", "c1"]);
+    assert_eq!((ran.code, ran.stdout.trim()), (1, "block special file 7:0"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Operation not permitted"), "{}", ran.stderr);
+    assert_eq!(api.call("DELETE", "/containers/c1", Value::Null).status, 204);
     host.assert_no_leaks();
 }
