@@ -72,6 +72,11 @@ impl Error {
     pub fn system(what: impl Display, why: impl Display) -> Error {
         Error::System(format!("{what}: {why}"))
     }
+
+    /// What a test lets a fail point say.
+    pub(crate) fn injected(errno: wharf_sys::Errno) -> Error {
+        Error::system("fail point", errno)
+    }
 }
 
 impl Error {

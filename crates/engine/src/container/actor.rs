@@ -250,7 +250,7 @@ impl Actor {
                 record::queue_lived(&self.inner.db, &self.id, &self.lived);
                 self.show();
                 written?;
-                failpoint::hit("engine.start.after_rows").map_err(|e| Error::system("fail point", e))?;
+                failpoint::hit("engine.start.after_rows").map_err(Error::injected)?;
                 self.network_events("connect");
                 self.inner.container_event(&self.id, "start", &[]);
                 Ok(())

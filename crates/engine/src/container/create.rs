@@ -127,20 +127,20 @@ fn steps(
     wanted: &[Wanted],
     limit: Option<u64>,
 ) -> Result<()> {
-    failpoint::hit("engine.create.after_name").map_err(injected)?;
+    failpoint::hit("engine.create.after_name").map_err(Error::injected)?;
     // so that whoever undoes this knows what it may have taken
     declared.mounts = Arc::new(points(inner, wanted));
     if wanted.iter().any(|w| w.anonymous) {
         let lived = Lived { removing: true, removing_volumes: true, ..Lived::default() };
         record::save_intent_here(&inner.db, id, declared, &lived)?;
-        failpoint::hit("engine.create.after_intent").map_err(injected)?;
+        failpoint::hit("engine.create.after_intent").map_err(Error::injected)?;
     }
     declared.graph = folders(inner, id, declared.image, limit, wanted)?;
     // now that the volumes are there
     declared.mounts = Arc::new(points(inner, wanted));
     places::reserve(inner, id, declared)?;
     record::save_new(&inner.db, id, declared, &Lived::default())?;
-    failpoint::hit("engine.create.after_rows").map_err(injected)
+    failpoint::hit("engine.create.after_rows").map_err(Error::injected)
 }
 
 /// Most bytes that the container may write (`--storage-opt size=`).
@@ -162,10 +162,6 @@ fn limit(inner: &Inner, host: &HostConfig) -> Result<Option<u64>> {
     }
 }
 
-fn injected(errno: wharf_sys::Errno) -> Error {
-    Error::system("fail point", errno)
-}
-
 /// The snapshot, the volumes and the container's folder.
 fn folders(
     inner: &Inner,
@@ -175,19 +171,19 @@ fn folders(
     wanted: &[Wanted],
 ) -> Result<BTreeMap<String, String>> {
     inner.store.snapshot_create(id, Some(&image), limit)?;
-    failpoint::hit("engine.create.after_snapshot").map_err(injected)?;
+    failpoint::hit("engine.create.after_snapshot").map_err(Error::injected)?;
     let mut root = None;
     for one in wanted.iter().filter(|w| w.point.kind == MountKind::Volume) {
         volume(inner, id, one, &mut root)?;
     }
     drop(root);
-    failpoint::hit("engine.create.after_volumes").map_err(injected)?;
+    failpoint::hit("engine.create.after_volumes").map_err(Error::injected)?;
     let folder = inner.container_folder(id);
     std::fs::create_dir(&folder).map_err(|e| Error::system(format!("mkdir `{}`", folder.display()), e))?;
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o710);
     std::fs::set_permissions(&folder, private)
         .map_err(|e| Error::system(format!("chmod `{}`", folder.display()), e))?;
-    failpoint::hit("engine.create.after_folder").map_err(injected)?;
+    failpoint::hit("engine.create.after_folder").map_err(Error::injected)?;
     let mut graph: BTreeMap<_, _> =
         inner.store.snapshot_data(id)?.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
     graph.insert("ID".into(), id.to_string());

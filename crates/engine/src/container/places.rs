@@ -180,7 +180,7 @@ pub(crate) async fn follow(
 ) -> Result<()> {
     let (inner, id, declared, name) = (inner.clone(), id.clone(), declared.clone(), name.to_owned());
     blocking(move || {
-        failpoint::hit("network.change.after_row").map_err(|e| Error::system("fail point", e))?;
+        failpoint::hit("network.change.after_row").map_err(Error::injected)?;
         match live {
             Some(live) => {
                 let netns = Netns::of_process(i32::try_from(live.pid).unwrap_or(0))?;
@@ -188,7 +188,7 @@ pub(crate) async fn follow(
             }
             None => stopped(&inner, &id, &declared, &name)?,
         }
-        failpoint::hit("network.change.after_link").map_err(|e| Error::system("fail point", e))
+        failpoint::hit("network.change.after_link").map_err(Error::injected)
     })
     .await
 }

@@ -23,10 +23,12 @@ use super::mode::{self, Mode};
 use super::network;
 use super::record::Declared;
 use super::snapshot::{Container, Files};
-use super::start::{CREATE_FAILED, injected};
 use super::{links, log, places, rootfs, sources};
 use crate::oci::{self, Ground, Join};
 use crate::{Error, Inner, Result, runtimes};
+
+/// What `runc` says before its reason; clients look for parts of it.
+pub(super) const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init";
 
 /// Kernels from here on can do without syncing an overlay.
 const VOLATILE: (u32, u32) = (5, 10);
@@ -49,11 +51,11 @@ pub(super) fn connect(inner: &Inner, id: &ContainerId, declared: &Declared) -> R
         Mode::Own(_) => Some(inner.networks.namespace()?),
     };
     let linked = links::sources(inner, declared)?;
-    failpoint::hit("engine.start.after_namespace").map_err(injected)?;
+    failpoint::hit("engine.start.after_namespace").map_err(Error::injected)?;
     let wish = network::wish(inner, id, declared)?;
     if let Some(netns) = &netns {
         let sandbox = inner.networks.attach(id, netns, &wish).map_err(places::refused)?;
-        failpoint::hit("engine.start.after_network").map_err(injected)?;
+        failpoint::hit("engine.start.after_network").map_err(Error::injected)?;
         let mut addresses = Vec::new();
         for endpoint in &sandbox.endpoints {
             addresses.extend(endpoint.ipv4.iter().chain(&endpoint.ipv6).map(|subnet| subnet.address));
@@ -102,7 +104,7 @@ pub(super) fn request(
     }
     let run = inner.run_folder(id);
     std::fs::create_dir_all(&run).map_err(|e| Error::system(format!("mkdir `{}`", run.display()), e))?;
-    failpoint::hit("engine.start.after_files").map_err(injected)?;
+    failpoint::hit("engine.start.after_files").map_err(Error::injected)?;
     let path = inner.cgroup_path(id, &host.resources.cgroup_parent)?;
     let args = std::iter::once(declared.path.clone()).chain(declared.args.iter().cloned()).collect();
     let linked = links::sources(inner, declared)?;
@@ -180,7 +182,7 @@ pub(super) fn cgroup(inner: &Inner, id: &ContainerId, declared: &Declared) -> Re
     // a group that a crash left, with nobody in it, is taken over
     let cgroup = inner.hierarchy.create(&path, &limits).map_err(|e| Error::system("create cgroup", e))?;
     let opened = failpoint::hit("engine.start.after_cgroup")
-        .map_err(injected)
+        .map_err(Error::injected)
         .and_then(|()| cgroup.join_fds().map_err(|e| Error::system("open cgroup", e)));
     let join = opened.inspect_err(|_| {
         let _ = cgroup.remove();

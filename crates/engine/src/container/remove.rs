@@ -24,7 +24,6 @@ pub(crate) async fn remove(
     volumes: bool,
     teardown: Option<JoinHandle<()>>,
 ) -> Result<()> {
-    let injected = |errno| Error::system("fail point", errno);
     inner.store.snapshot_forget(id);
     let anonymous = volumes && declared.mounts.iter().any(|m| m.kind == MountKind::Volume);
     // whoever finds no row looks for cgroups in the usual place only
@@ -39,11 +38,11 @@ pub(crate) async fn remove(
     if anonymous {
         (lived.removing, lived.removing_volumes) = (true, true);
         record::save_lived(&inner.db, id, lived, Outlives::of(declared)).await?;
-        failpoint::hit("engine.remove.after_intent").map_err(injected)?;
+        failpoint::hit("engine.remove.after_intent").map_err(Error::injected)?;
         clean(inner, id, &declared.mounts, true).await;
-        failpoint::hit("engine.remove.after_clean").map_err(injected)?;
+        failpoint::hit("engine.remove.after_clean").map_err(Error::injected)?;
         record::delete(&inner.db, id).await?;
-        failpoint::hit("engine.remove.after_rows").map_err(injected)
+        failpoint::hit("engine.remove.after_rows").map_err(Error::injected)
     } else {
         let released = async {
             if let Some(teardown) = teardown {
@@ -53,7 +52,7 @@ pub(crate) async fn remove(
         };
         let (deleted, ()) = tokio::join!(record::delete(&inner.db, id), released);
         deleted?;
-        failpoint::hit("engine.remove.after_rows").map_err(injected)?;
+        failpoint::hit("engine.remove.after_rows").map_err(Error::injected)?;
         clean_later(inner, id);
         Ok(())
     }

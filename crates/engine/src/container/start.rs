@@ -24,13 +24,11 @@ use wharf_sys::failpoint;
 
 use super::handle::Live;
 use super::mode::{self, Mode};
+use super::prepare::CREATE_FAILED;
 use super::record::Declared;
 use super::{prepare, sources};
 use crate::oci::Join;
 use crate::{Error, Inner, Result, blocking, runtimes};
-
-/// What `runc` says before its reason; clients look for parts of it.
-pub(super) const CREATE_FAILED: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init";
 
 /// The part that containerd's shim says.
 const FOREIGN_CREATE_FAILED: &str =
@@ -141,25 +139,21 @@ async fn steps(
     request.fds.extend(join);
     // kept until the container is there
     let netns = network.or(others.netns);
-    failpoint::hit("engine.start.after_prepare").map_err(injected)?;
+    failpoint::hit("engine.start.after_prepare").map_err(Error::injected)?;
     if let Some(netns) = &netns {
         request.fds.push((FdRole::Netns, netns.descriptor()?));
     }
     // another runtime says the second half itself
     let ours = runtimes::is_ours(&declared.host_config.runtime);
     let create_failed = if ours { CREATE_FAILED } else { FOREIGN_CREATE_FAILED };
-    failpoint::hit("engine.start.before_launch").map_err(injected)?;
+    failpoint::hit("engine.start.before_launch").map_err(Error::injected)?;
     let writing = inner.store.snapshot_writing(id);
     let launched = inner.template.launch(request).await.map_err(|error| refused(error, create_failed))?;
-    failpoint::hit("engine.start.after_launch").map_err(injected)?;
+    failpoint::hit("engine.start.after_launch").map_err(Error::injected)?;
     let started = launched.init.started;
     let live =
         Live { keeper: launched.keeper, pid: started.pid, pidfd: launched.init.pidfd, cgroup, _writing: writing };
     Ok(Started { live: Arc::new(live), events: launched.events, at: timestamp(started.at) })
-}
-
-pub(super) fn injected(errno: wharf_sys::Errno) -> Error {
-    Error::system("fail point", errno)
 }
 
 /// The keeper's clock as ours.

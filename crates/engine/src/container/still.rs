@@ -35,7 +35,7 @@ impl Still {
         }
         if let Err(errno) = failpoint::hit("engine.still.after_freeze") {
             still.end().await;
-            return Err(Error::system("fail point", errno));
+            return Err(Error::injected(errno));
         }
         Ok(still)
     }

@@ -88,7 +88,7 @@ pub(crate) async fn open(inner: &Arc<Inner>, handle: &Handle) -> Result<View> {
             }
         };
         let (root, namespace) = made?;
-        failpoint::hit("engine.view.after_mount").map_err(|e| Error::system("fail point", e))?;
+        failpoint::hit("engine.view.after_mount").map_err(Error::injected)?;
         let mounts = Arc::new(Mounts { root, _namespace: namespace, _still: still, _writing: writing });
         *last = Arc::downgrade(&mounts);
         Ok(View { mounts })
