@@ -204,7 +204,10 @@ impl Engine {
     pub async fn container_resize(&self, name: &str, height: u16, width: u16) -> Result<()> {
         let handle = self.find(name)?;
         let live = handle.live().ok_or_else(|| Error::not_running(&handle.id))?;
-        live.keeper.resize(Target::Init, width, height).await.map_err(|e| Error::system("resize", e))?;
+        // what has no terminal has no size: for Docker's clients that is no mistake
+        if handle.container().config.tty {
+            live.keeper.resize(Target::Init, width, height).await.map_err(|e| Error::system("resize", e))?;
+        }
         let (height, width) = (height.to_string(), width.to_string());
         self.inner.container_event(&handle.id, "resize", &[("height", &height), ("width", &width)]);
         Ok(())

@@ -345,6 +345,10 @@ impl Engine {
         let exec = self.inner.execs.get(id)?;
         let live = self.inner.index.get(&exec.container).and_then(|handle| handle.live());
         let live = live.filter(|_| exec.running).ok_or_else(|| Error::Conflict(format!("Exec {id} is not running")))?;
+        if !exec.config.tty {
+            // as with containers: nothing to do
+            return Ok(());
+        }
         live.keeper.resize(Target::Exec(id.to_owned()), width, height).await.map_err(|e| Error::system("resize", e))
     }
 }

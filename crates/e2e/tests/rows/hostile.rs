@@ -112,6 +112,10 @@ fn r_arch_08_a_failed_start_leaves_the_container_and_nothing_else() {
     assert_eq!((state["State"]["Status"].as_str(), state["State"]["ExitCode"].as_i64()), (Some("created"), Some(127)));
     assert!(state["State"]["Error"].as_str().unwrap().contains("no such file or directory"));
     assert_eq!(api.call("DELETE", "/containers/c1", Value::Null).status, 204);
+    // a size for what has no terminal is no mistake
+    host.cli(wharf_testkit::Cli::Docker, &["run", "-d", "--name", "c2", "busybox", "sleep", "600"]).ok();
+    assert_eq!(api.call("POST", "/containers/c2/resize?h=5&w=5", Value::Null).status, 200);
+    assert_eq!(api.call("DELETE", "/containers/c2?force=1", Value::Null).status, 204);
     host.assert_no_leaks();
 }
 

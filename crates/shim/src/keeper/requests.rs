@@ -124,8 +124,7 @@ impl Keeper {
     pub(super) fn resize(&mut self, frame: &Frame) -> Result<Option<(Started, OwnedFd)>, Failure> {
         let Resize { target, width, height } = decode(frame)?;
         let process = self.find(&target)?;
-        // one without a terminal has no size: that is no mistake for Docker's clients
-        let _ = process.resize(width, height);
+        process.resize(width, height).map_err(|_| Failure::NoTarget("the process has no terminal".into()))?;
         Ok(None)
     }
 
