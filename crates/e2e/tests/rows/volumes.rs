@@ -598,7 +598,9 @@ rows! {
         host.assert_no_leaks();
         assert_eq!(inside(&host, cli, &["-v", "small:/s"], "cat /s/f"), "kept");
         // copies have the same limit
-        assert_eq!(host.api().call("POST", "/volumes/small/clone", json!({"Name": "copy"})).json()["Status"]["Limit"], json!(16 << 20));
+        let cloned = host.api().call("POST", "/volumes/small/clone", json!({"Name": "copy"}));
+        assert_eq!(cloned.status, 201, "{}", cloned.message());
+        assert_eq!(cloned.json()["Status"]["Limit"], json!(16 << 20));
         assert_eq!(inside(&host, cli, &["-v", "copy:/s"], "cat /s/f; dd if=/dev/zero of=/s/big bs=1M count=32 2>/dev/null || echo full"), "kept\nfull");
         host.cli(cli, &["volume", "rm", "small", "copy", "other"]).ok();
         assert!(host.cli(cli, &["volume", "create", "-o", "size=1k", "tiny"]).fails(1).contains("too small"));
