@@ -4,7 +4,7 @@ mod prepare;
 
 use crate::channel::{self, Event, Fail, Message};
 use crate::child::{self, Prepared, Wait};
-use crate::plan::{Plan, ProcessPlan, Root};
+use crate::plan::{MountSource, MountStep, Plan, ProcessPlan, Root};
 use crate::{LaunchError, Moment, Step, hooks};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::Pid;
@@ -174,10 +174,19 @@ impl Launching<'_> {
     pub fn finish(mut self) -> Result<Init, LaunchError> {
         let spawned = self.spawned.take().expect("only this function takes it, and it takes itself");
         let init = follow(spawned, &self.plan.process, Some(self.plan), &self.start)?;
-        let own = self.plan.namespaces.makes(NamespaceType::Mount);
+        // whoever unmounts a volume after the end must find it free: two mounts of one image would not know of each other
+        let own = self.plan.namespaces.makes(NamespaceType::Mount) && !self.plan.mounts.iter().any(is_of_the_user);
         let mounts = own.then(|| wharf_sys::pidfd::mount_namespace(&init.pidfd).ok()).flatten();
         Ok(Init { root: self.root.take(), mounts, ..init })
     }
+}
+
+/// Whether a mount is of something of the machine that may be unmounted there, unlike the engine's own files and groups.
+fn is_of_the_user(step: &MountStep) -> bool {
+    let target = step.target.as_bytes();
+    matches!(step.source, MountSource::Bind { .. })
+        && !target.starts_with(b"/sys/fs/cgroup")
+        && !matches!(target, b"/etc/hosts" | b"/etc/hostname" | b"/etc/resolv.conf")
 }
 
 impl Drop for Launching<'_> {
